@@ -1,0 +1,127 @@
+"""Settings as frozen values. A key that nobody knows is an error that lists the keys there are.
+
+The library takes flat arguments; only the commands and the run folders speak in settings.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+from .errors import BadSetting
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Base of all settings: made from a mapping, turned into one, and checked when made."""
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any]) -> Self:
+        """Settings from names and values; JSON lists become tuples.
+
+        Raises:
+            BadSetting: a name is unknown, or a value has the wrong type or is out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise BadSetting(f"unknown setting {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+        return cls(**values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The settings as names and values that JSON can hold."""
+        return asdict(self)
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for field in fields(self):
+            value, hint = getattr(self, field.name), hints[field.name]
+            if not _fits(value, hint):
+                wanted = " or ".join(map(str, get_args(hint))) if get_origin(hint) is Literal else _name_of(hint)
+                raise BadSetting(f"{field.name} is {value!r}; expected {wanted}")
+
+    def _need(self, holds: bool, name: str, expected: str) -> None:
+        if not holds:
+            raise BadSetting(f"{name} is {getattr(self, name)!r}; expected {expected}")
+
+
+def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - a type hint can be any object
+    origin = get_origin(hint)
+    if origin is Literal:
+        return value in get_args(hint)
+    if origin is tuple:
+        inner = get_args(hint)[0]
+        return isinstance(value, tuple) and all(_fits(item, inner) for item in value)
+    if get_args(hint):  # a union such as str | None
+        return any(_fits(value, option) for option in get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _name_of(hint: Any) -> str:  # noqa: ANN401 - a type hint can be any object
+    return hint.__name__ if isinstance(hint, type) else str(hint)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSettings(Settings):
+    """Which pictures: the name of a data set, where it lies, and how it is cut and split."""
+
+    name: str = "photos"
+    root: str | None = None  # folder that holds the data; None: the embedded or downloaded copy
+    category: tuple[str, ...] = ()  # CIFAR-10 categories; empty: all ten
+    validation: float = 0.1  # share of the training pictures kept aside for validation
+    patch: int = 32  # side of the square patches that photographs are cut into, in pixels
+    scales: tuple[int, ...] = (64, 128, 256)  # short sides to which photographs are reduced before cutting
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        self._need(0 <= self.validation < 1, "validation", "a share, 0 or more and below 1")
+        self._need(4 <= self.patch <= 512, "patch", "4 to 512 pixels")
+        self._need(len(self.scales) > 0 and all(1 <= s <= 4096 for s in self.scales), "scales", "1 to 4096 pixels each")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSettings(Settings):
+    """Which network, in the exercise's names: kernel, NF, NC and NIC."""
+
+    name: str = "residual_unet"
+    kernel: int = 3  # side of the square convolution kernels, in pixels
+    num_filters: int = 32  # NF, the number of filters of the first convolution; the others follow from it
+    num_colours: int = 24  # NC, the number of classes
+    num_in_channels: int = 1  # NIC, 1 for grey
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        self._need(1 <= self.kernel <= 31, "kernel", "1 to 31 pixels")
+        self._need(1 <= self.num_filters <= 4096, "num_filters", "1 to 4096")
+        self._need(2 <= self.num_colours <= 255, "num_colours", "2 to 255 (a class is stored in one byte)")
+        self._need(1 <= self.num_in_channels <= 4096, "num_in_channels", "1 to 4096")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSettings(Settings):
+    """How to train; the defaults are the classic exercise's."""
+
+    epochs: int = 25
+    batch_size: int = 100  # pictures a step; the last step of an epoch may have fewer
+    learning_rate: float = 1e-3  # the highest one, when the schedule is one_cycle
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    flips: bool = False  # mirror each picture left to right with probability 1/2
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the convolutions; weights stay in float32
+    seed: int = 0  # of the weights, the order of the pictures and the flips
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        self._need(1 <= self.epochs <= 1_000_000, "epochs", "1 or more")
+        self._need(1 <= self.batch_size <= 1_000_000, "batch_size", "1 or more pictures")
+        self._need(self.learning_rate > 0, "learning_rate", "a number above 0")
+        self._need(self.weight_decay >= 0, "weight_decay", "0 or more")
+        self._need(0 <= self.seed < 2**31, "seed", "0 or more, below 2^31")

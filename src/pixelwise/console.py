@@ -1,0 +1,145 @@
+"""What people see in a terminal: progress with rate and time left on stderr, results on stdout."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from .classes.palette import Palette
+from .report.tables import Table
+from .train import EpochRow, StepRow
+
+stderr = Console(stderr=True, highlight=False)
+stdout = Console(highlight=False)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on stdout and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def print_values(title: str, values: Iterable[tuple[str, str]]) -> None:
+    """Names and values, one a line."""
+    table = RichTable(
+        title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False
+    )
+    for name, value in values:
+        table.add_row(Text(name), Text(value))
+    stdout.print(table)
+
+
+def print_table(title: str, table: Table) -> None:
+    """A comparison, numbers to the right."""
+    shown = RichTable(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
+    for index, heading in enumerate(table.headings):
+        shown.add_column(heading, justify="right" if index else "left", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    stdout.print(shown)
+
+
+def show_palette(palette: Palette, as_json: bool, file: Path | None = None) -> None:
+    """A palette's colours as swatches with their names, or as JSON."""
+    if as_json:
+        where = {"file": str(file)} if file else {}
+        colours = {"name": palette.name, "num_colours": len(palette), "colours": list(palette.display_colours)}
+        print_json({**where, **colours, "sha256": palette.sha256})
+        return
+    stdout.print(Text(f"{palette.name}, {len(palette)} colours", style="bold"))
+    for index, colour in enumerate(palette.display_colours):
+        stdout.print(Text(f"{index:4} "), Text("        ", style=f"on {colour}"), Text(colour))
+    if file:
+        stdout.print(Text(f"kept in {file}"))
+
+
+def watched(batches: Iterable[Any], total: int, what: str = "evaluating") -> Iterator[Any]:
+    """Passes batches on under a progress bar."""
+    with _progress() as progress:
+        yield from progress.track(batches, total=total, description=what)
+
+
+def download_bar(progress_of_bytes: Iterable[tuple[int, int]], what: str) -> None:
+    """Runs a download to its end under a progress bar in megabytes."""
+    with _progress(TextColumn("{task.percentage:>3.0f} %")) as progress:
+        task = progress.add_task(what, total=None)
+        for got, total in progress_of_bytes:
+            progress.update(task, completed=got, total=total or None)
+
+
+def show_training(rows: Iterable[StepRow | EpochRow], name: str, epochs: int) -> list[EpochRow]:
+    """Runs a training to its end: a bar over all steps with rate and time left, and a line for each epoch."""
+    done: list[EpochRow] = []
+    with _progress(MofNCompleteColumn(), TextColumn("{task.fields[rate]}")) as progress:
+        task = progress.add_task(name, total=None, rate="")
+        for row in rows:
+            if isinstance(row, EpochRow):
+                done.append(row)
+                progress.console.print(_line(row, epochs))
+            else:
+                at = (row.epoch - 1) * row.steps + row.step
+                speed = progress.tasks[task].speed
+                rate = f"{speed * row.pictures:,.0f} pictures/s" if speed else ""
+                progress.update(task, completed=at, total=epochs * row.steps, rate=rate)
+    return done
+
+
+def _line(row: EpochRow, epochs: int) -> str:
+    wide = len(str(epochs))
+    line = f"epoch {row.epoch:{wide}}/{epochs}  training {row.train_loss:.4f} nats {row.train_accuracy:6.2%}"
+    if row.validation_loss is not None and row.validation_accuracy is not None:
+        line += f"  validation {row.validation_loss:.4f} nats {row.validation_accuracy:6.2%}"
+    return f"{line}  {row.seconds:.1f} s"
+
+
+def _progress(*columns: Any) -> Progress:  # noqa: ANN401 - rich's columns and plain strings
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        *columns,
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=stderr,
+        transient=True,
+    )
+
+
+class Stopper:
+    """Says whether the user asked to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """Whether a stop was asked for."""
+        return self.asked
+
+
+@contextmanager
+def stop_on_request() -> Iterator[Stopper]:
+    """The first Ctrl-C (or SIGTERM) asks for a stop after the current step; a second one stops at once."""
+    stopper = Stopper()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stopper.asked:
+            signal.default_int_handler(number, frame)
+        stopper.asked = True
+        stderr.print("stopping after this step; once more to stop at once")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopper
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,159 @@
+"""The one safe way to open a picture: whole and upright in sRGB, or a clear error.
+
+Every mode that Pillow reads becomes 8-bit RGB: grey is repeated, CMYK and other colour spaces follow the embedded
+ICC profile where there is one, 16 bits are rounded to 8, and the camera's orientation is applied.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from ..errors import BadPicture
+from ..files import replacing
+from ..shapes import Rgb
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+MOST_PIXELS = 200_000_000  # a decompression bomb's size is refused before anything is decoded
+
+# What Pillow's decoders raise on damaged files, found by feeding them mutated ones.
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError, RuntimeError)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One upright picture: its colours, and its transparency if it has any (0 transparent, 255 opaque)."""
+
+    rgb: Rgb
+    alpha: UInt8[Tensor, "h w"] | None
+    source: Path
+
+
+def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Picture:
+    """Read one picture whole. Of an animation, the first frame.
+
+    Raises:
+        BadPicture: there is no such file, it is not a picture, it is cut short, or it has too many pixels.
+    """
+    if not path.is_file():
+        raise BadPicture(f"no picture at {path}; expected a file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes that are checked here
+            with Image.open(path) as image:
+                _check_size(path, image, most_pixels)
+                image.load()
+                upright = ImageOps.exif_transpose(image)
+                alpha = _alpha_of(upright)
+                rgb = _to_rgb(path, upright)
+    except Image.DecompressionBombError:
+        raise BadPicture(f"{path} claims more pixels than {most_pixels:,} are allowed; reduce it first") from None
+    except UnidentifiedImageError:
+        raise BadPicture(f"{path} is not a picture that can be read ({_first_bytes(path)})") from None
+    except (*_DAMAGE, MemoryError) as error:
+        raise BadPicture(f"{path} is damaged or cut short ({error}); get a whole copy of it") from None
+    return Picture(rgb, alpha, path)
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """The files below a folder whose suffix is a picture's, sorted; hidden files and folders are left out.
+
+    Raises:
+        BadPicture: there is no such folder, or it holds no pictures.
+    """
+    if not folder.is_dir():
+        raise BadPicture(f"no folder at {folder}")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise BadPicture(f"no pictures in {folder}; expected files ending in {', '.join(sorted(SUFFIXES))}")
+    return found
+
+
+def save_picture(path: Path, rgb: Rgb, alpha: UInt8[Tensor, "h w"] | None = None) -> None:
+    """Write a picture in the format that the file's suffix says, whole or not at all.
+
+    Raises:
+        BadPicture: the suffix belongs to no format that can be written, or the file cannot be written.
+    """
+    planes = rgb if alpha is None else torch.cat([rgb, alpha.unsqueeze(0)])
+    image = Image.fromarray(planes.permute(1, 2, 0).contiguous().numpy())
+    try:
+        with replacing(path) as beside:
+            if path.suffix.lower() in {".jpg", ".jpeg"}:
+                image.save(beside, quality=95, subsampling=0)
+            else:
+                image.save(beside)
+    except (OSError, ValueError) as error:
+        raise BadPicture(f"{path} cannot be written ({error})") from None
+
+
+def to_tensor(image: Image.Image) -> Rgb:
+    """An RGB image of Pillow's as a tensor of its own."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def to_image(rgb: Rgb) -> Image.Image:
+    """A tensor as an RGB image of Pillow's."""
+    return Image.fromarray(rgb.permute(1, 2, 0).contiguous().numpy())
+
+
+def _check_size(path: Path, image: Image.Image, most_pixels: int) -> None:
+    width, height = image.size
+    if width * height > most_pixels:
+        raise BadPicture(f"{path} is {width} x {height} pixels; at most {most_pixels:,} are allowed; reduce it first")
+    if width * height == 0:
+        raise BadPicture(f"{path} has no pixels ({width} x {height})")
+
+
+def _alpha_of(image: Image.Image) -> Tensor | None:
+    if not image.has_transparency_data:
+        return None
+    return torch.from_numpy(np.array(image.convert("RGBA"))[:, :, 3].copy())
+
+
+def _to_rgb(path: Path, image: Image.Image) -> Rgb:
+    if image.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion would cut at 255
+        return _from_sixteen_bits(path, np.array(image))
+    if image.mode == "F":
+        raise BadPicture(f"{path} holds floating-point values, whose range is unknown; save it as 8 or 16 bits")
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in {"RGB", "CMYK", "L"}:
+        image = _to_srgb(image, profile)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")  # a palette's transparent colour must not become black
+    return to_tensor(image.convert("RGB"))
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """The image in sRGB by its own ICC profile; as it is when the profile is damaged or for another mode."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    return converted if converted is not None else image
+
+
+def _from_sixteen_bits(path: Path, values: np.ndarray) -> Rgb:
+    if values.min() < 0 or values.max() > 65535:
+        raise BadPicture(f"{path} holds values from {values.min()} to {values.max()}; expected 16 bits, 0 to 65535")
+    grey = (values.astype(np.uint32) + 128) // 257  # 65535 / 257 = 255
+    return torch.from_numpy(grey.astype(np.uint8)).expand(3, -1, -1).contiguous()
+
+
+def _first_bytes(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(12)
+    return f"it starts with {start!r}" if start else "it is empty"

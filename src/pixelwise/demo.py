@@ -1,0 +1,144 @@
+"""The main job on embedded pictures, offline: train four models, compare them honestly, write one page."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .data.images import open_picture
+from .data.load import load_data
+from .data.photos import PHOTOGRAPHS, photograph
+from .data.pictures import DataSet
+from .evaluate import ColourEvaluation
+from .files import write_json
+from .grey import grey_of
+from .predict import colourize
+from .report.figures import curve, evenly_spaced, gallery
+from .report.page import Page, Section, Shown, figure_shown, photograph_shown, write_page
+from .report.tables import Table, comparison
+from .runs import Run
+from .train import EpochRow, StepRow
+from .workflow.finished import Trained, load_trained
+from .workflow.plan import Plan
+from .workflow.training import gallery_rows, train_colour, validation_lookup
+
+EPOCHS = {"lookup": 1, "cnn": 25, "unet": 25, "residual_unet": 10}  # what two cores do in about three minutes
+SHOWN_COLUMNS = 3
+
+Show = Callable[[Iterator[StepRow | EpochRow], str, int], object]
+"""Runs a training to its end while showing it."""
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Where the page is, and what it says in numbers."""
+
+    page: Path
+    table: Table
+    evaluations: list[ColourEvaluation]
+    seconds: dict[str, float]  # of training, by model
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The result as JSON can hold it."""
+        models = {e.model: {**e.to_mapping(), "training_seconds": self.seconds[e.model]} for e in self.evaluations}
+        return {"page": str(self.page.resolve()), "models": models}
+
+
+def run_demo(out: Path, show: Show, epochs: dict[str, int] | None = None) -> DemoResult:
+    """Train the models into `out`/runs, or take those that are there already, and write `out`/index.html.
+
+    Raises:
+        PixelwiseError: a photograph is missing, or `out` cannot be written.
+    """
+    plans = {
+        name: Plan.from_given(name, {"name": "photos"}, {}, {"epochs": count})
+        for name, count in (epochs or EPOCHS).items()
+    }
+    folders = {name: out / "runs" / name for name in plans}
+    for name, plan in plans.items():
+        show(train_colour(plan, folders[name], resume=True), f"training {name}", plan.train.epochs)
+    trained = {name: load_trained(folder) for name, folder in folders.items()}
+    runs = {name: Run(folder) for name, folder in folders.items()}
+    evaluations = [ColourEvaluation(**run.evaluation()) for run in runs.values()]
+    seconds = {name: sum(row.seconds for row in run.rows()) for name, run in runs.items()}
+    weights = [sum(p.numel() for p in t.model.parameters()) for t in trained.values()]
+    table = comparison(evaluations, list(zip(weights, seconds.values(), strict=True)))
+    data = load_data(plans["lookup"].data)
+    result = DemoResult(out / "index.html", table, evaluations, seconds)
+    write_page(_page(result, trained, runs, data), result.page)
+    write_json(out / "demo.json", result.to_mapping())
+    return result
+
+
+def _page(result: DemoResult, trained: dict[str, Trained], runs: dict[str, Run], data: DataSet) -> Page:
+    first = result.evaluations[0]
+    best = min(result.evaluations, key=lambda e: e.cross_entropy)
+    palette = trained[best.model].palette
+    machine = runs[best.model].environment()
+    return Page(
+        title="Every pixel is a classification problem",
+        lead=(
+            f"Four models see grey photographs and choose one of {len(palette)} colours for every pixel. They learnt from "
+            f"{len(data.train):,} small patches of four photographs and are judged on {first.pictures:,} patches of two "
+            "others, a cat and a cup of coffee, that none of them has seen."
+        ),
+        table_title="How good are they?",
+        table=result.table,
+        table_note=(
+            "Accuracy: share of pixels whose likeliest colour is the nearest palette colour of the truth. Cross-entropy: "
+            "nats per pixel. Skill: the share of the lookup table's cross-entropy that is saved; 0 means that a model knows "
+            "no more than what each grey value says by itself. PSNR and CIEDE2000 compare painted pictures with the truth. "
+            "One seed; training seconds on this machine."
+        ),
+        sections=[
+            _photograph_section(best.model, trained[best.model]),
+            _gallery_section(trained, data),
+            _curve_section(trained, runs, data),
+        ],
+        footer=[
+            f"pixelwise {machine['pixelwise']}, torch {machine['torch']}, {machine['processor']}, "
+            f"{machine['threads']} threads, {machine['started'][:10]}. Made by: pixelwise demo",
+            "Photographs: chelsea (Stefan van der Walt, CC0) and coffee (Rachel Michetti, CC0), from scikit-image.",
+        ],
+    )
+
+
+def _photograph_section(name: str, trained: Trained) -> Section:
+    shown: list[Shown] = []
+    for title in (title for title, (split, _, _) in PHOTOGRAPHS.items() if split == "test"):
+        truth = open_picture(photograph(title)).rgb
+        grey = (grey_of(truth.unsqueeze(0)) * 255).round().to(torch.uint8)[0].expand(3, -1, -1)
+        coloured = colourize(trained.model, trained.palette, truth)
+        shown += [
+            photograph_shown(grey, f"{title} in grey", "what the network sees"),
+            photograph_shown(coloured, f"{title} coloured by {name}", f"coloured by {name}"),
+            photograph_shown(truth, f"{title} in its true colours", "truth"),
+        ]
+    text = (
+        f"Whole photographs through {name}, the best of the four by cross-entropy, in their own size and with their own "
+        "light. Four photographs and a minute of training teach no cat's colour: expect a hint of tone, not a likeness."
+    )
+    return Section("In full size", text, shown, columns=SHOWN_COLUMNS)
+
+
+def _gallery_section(trained: dict[str, Trained], data: DataSet) -> Section:
+    shown = data.test.take(evenly_spaced(len(data.test)))
+    palette = next(iter(trained.values())).palette
+    rows = gallery_rows({name: t.model for name, t in trained.items()}, palette, shown)
+    figure = gallery(rows, "")
+    alt = f"Rows of {len(shown)} test patches: {', '.join(rows)}"
+    text = f"{len(shown)} of the {len(data.test):,} test patches, evenly spaced, so that nobody picked them."
+    return Section("Pixel by pixel", text, [figure_shown(figure, alt)])
+
+
+def _curve_section(trained: dict[str, Trained], runs: dict[str, Run], data: DataSet) -> Section:
+    shown = []
+    for name, run in runs.items():
+        rows = run.rows()
+        if len(rows) > 1:
+            lookup = validation_lookup(trained[name].palette, trained[name].table, data.validation)
+            shown.append(figure_shown(curve(rows, name, lookup), f"Training curve of {name}: loss and accuracy"))
+    text = "Validation is a fifth photograph, a rocket at night. The dotted line is the lookup table's value: the one to beat."
+    return Section("How they learnt", text, shown)

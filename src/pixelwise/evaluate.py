@@ -1,0 +1,191 @@
+"""A model's answers on some pictures, counted, with the baselines beside them.
+
+The baselines: majority (always the commonest class), lookup (the table from grey level to classes), the grey picture
+itself as the answer, and the palette ceiling (every pixel in its nearest colour: the best that painting can do).
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from .classes.class_set import ClassSet
+from .classes.palette import Palette
+from .config import Split
+from .counts import PixelCounts
+from .data.batches import in_order
+from .data.pictures import Pictures
+from .errors import BadData, Diverged
+from .grey import grey_of
+from .models.lookup import GreyTable, Lookup
+from .picture_metrics import ciede2000, colourfulness, psnr, squared_error
+from .shapes import ClassIds, Grey, Logits, Pixels
+
+BATCH = 100  # pictures; small enough for a laptop's memory, and results do not depend on it
+
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Passes batches on, of which there are so many; a progress bar, say."""
+
+
+def unwatched(batches: Iterable[Any], total: int) -> Iterable[Any]:
+    """Passes batches on and shows nothing."""
+    del total
+    return batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColourEvaluation:
+    """How well a model colours a split; accuracies are shares, losses nats a pixel, PSNR dB, all means over the split.
+
+    `skill` is the share of the lookup's cross-entropy that the model saves: 0 if it learnt nothing beyond the grey
+    value, 1 if it knows every class. `psnr` averages the pictures' PSNR; `psnr_pooled` is that of all pixels at once.
+    """
+
+    task: str
+    model: str
+    data: str
+    split: Split
+    pictures: int
+    pixels: int
+    cross_entropy: float
+    accuracy: float
+    accuracy_top5: float
+    balanced_accuracy: float
+    majority_cross_entropy: float
+    majority_accuracy: float
+    lookup_cross_entropy: float
+    lookup_accuracy: float
+    skill: float
+    psnr: float
+    psnr_grey: float
+    psnr_ceiling: float
+    psnr_pooled: float
+    ciede2000: float
+    ciede2000_grey: float
+    ciede2000_ceiling: float
+    colourfulness: float
+    colourfulness_truth: float
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The values by name, as JSON can hold them."""
+        return asdict(self)
+
+
+def logits_of(model: nn.Module, seen: Grey) -> Logits:
+    """A model's answer to what it is shown, in evaluation mode and without gradients, as float32 on the CPU.
+
+    Raises:
+        Diverged: the answer is not made of numbers.
+    """
+    device = next((t.device for t in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        logits: Logits = model(seen.to(device)).float().cpu()
+    model.train(was_training)
+    if not bool(torch.isfinite(logits).all()):
+        raise Diverged("the network's answer is not a finite number; its weights are of no use, train it again")
+    return logits
+
+
+def count_pixels(model: nn.Module, classes: ClassSet, pictures: Pictures, ids: ClassIds) -> PixelCounts:
+    """The counts of a model on pictures whose true classes are known."""
+    counts = PixelCounts(len(classes.names))
+    start = 0
+    for some, seen in in_order(pictures, classes, BATCH):
+        counts.add(logits_of(model, seen), ids[start : start + len(some)])
+        start += len(some)
+    return counts
+
+
+def evaluate_colour(
+    model: nn.Module,
+    palette: Palette,
+    table: GreyTable,
+    pictures: Pictures,
+    *,
+    names: tuple[str, str, Split],
+    watch: Watch = unwatched,
+) -> ColourEvaluation:
+    """Evaluate a model that colours, with its baselines, in one pass over the pictures.
+
+    Args:
+        model: gives logits for a grey picture.
+        palette: its classes.
+        table: the counts of the training pictures, for the baselines.
+        pictures: what to evaluate on.
+        names: of the model, the data and the split.
+        watch: shows progress over the batches.
+
+    Raises:
+        BadData: there are no pictures.
+        Diverged: the model's answers are not numbers.
+    """
+    if not len(pictures):
+        raise BadData(f"the {names[2]} split of {names[1]} has no pictures to evaluate on")
+    k, lookup = len(palette), Lookup(len(palette), table)
+    own, from_table, majority = PixelCounts(k), PixelCounts(k), PixelCounts(k)
+    likeness = _Likeness()
+    for some, seen in watch(in_order(pictures, palette, BATCH), math.ceil(len(pictures) / BATCH)):
+        ids, logits = palette.encode(some.pixels), logits_of(model, seen)
+        own.add(logits, ids)
+        from_table.add(lookup(seen), ids)
+        majority.add(table.shares.log().view(1, k, 1, 1).expand_as(logits), ids)
+        likeness.add(some.pixels, answer=palette.paint(logits), ceiling=palette.decode(ids))
+    return ColourEvaluation(
+        task="colour",
+        model=names[0],
+        data=names[1],
+        split=names[2],
+        pictures=len(pictures),
+        pixels=own.pixels,
+        cross_entropy=own.cross_entropy,
+        accuracy=own.accuracy,
+        accuracy_top5=own.accuracy_top5,
+        balanced_accuracy=own.balanced_accuracy,
+        majority_cross_entropy=majority.cross_entropy,
+        majority_accuracy=majority.accuracy,
+        lookup_cross_entropy=from_table.cross_entropy,
+        lookup_accuracy=from_table.accuracy,
+        skill=skill(own.cross_entropy, from_table.cross_entropy),
+        **likeness.means(),
+    )
+
+
+def skill(cross_entropy: float, lookup_cross_entropy: float) -> float:
+    """Share of the lookup's cross-entropy that a model saves; 0 where the lookup leaves nothing to save."""
+    return 1 - cross_entropy / lookup_cross_entropy if lookup_cross_entropy > 0 else 0.0
+
+
+class _Likeness:
+    """How like the truth the answer, the grey picture and the palette's ceiling look, gathered picture by picture."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._pictures = 0
+
+    def add(self, truth: Pixels, *, answer: Pixels, ceiling: Pixels) -> None:
+        grey = (grey_of(truth) * 255).round().to(torch.uint8).expand_as(truth)
+        for suffix, shown in (("", answer), ("_grey", grey), ("_ceiling", ceiling)):
+            error = squared_error(shown, truth)
+            self._gather(f"psnr{suffix}", psnr(error).sum().item())
+            self._gather(f"ciede2000{suffix}", ciede2000(shown, truth).sum().item())
+            self._gather(f"error{suffix}", error.sum().item())
+        self._gather("colourfulness", colourfulness(answer).sum().item())
+        self._gather("colourfulness_truth", colourfulness(truth).sum().item())
+        self._pictures += len(truth)
+
+    def _gather(self, name: str, value: float) -> None:
+        self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        means = {name: total / self._pictures for name, total in self._sums.items()}
+        error = means.pop("error")
+        del means["error_grey"], means["error_ceiling"]
+        pooled = psnr(torch.tensor(error, dtype=torch.float64)).item()
+        if not math.isfinite(pooled):
+            raise Diverged("the painted pictures are not made of numbers")
+        return {**means, "psnr_pooled": pooled}

@@ -1,0 +1,1 @@
+"""The networks: each a small module that gives every pixel k logits."""

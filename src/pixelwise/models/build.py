@@ -1,0 +1,91 @@
+"""Models by name: a new one is one more file here and one more line in the table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from ..config import ModelSettings
+from ..errors import BadSetting, UnknownName
+from .cnn import Cnn
+from .lookup import GreyTable, Lookup
+from .residual_unet import ResidualUNet
+from .unet import UNet
+
+Builder = Callable[[ModelSettings, GreyTable | None], nn.Module]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: how to build it, one line about it, and the settings it is used with unless others are given."""
+
+    build: Builder
+    summary: str
+    model: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _lookup(s: ModelSettings, table: GreyTable | None) -> nn.Module:
+    return Lookup(s.num_colours, table)
+
+
+def _cnn(s: ModelSettings, _: GreyTable | None) -> nn.Module:
+    return Cnn(s.kernel, s.num_filters, s.num_colours, s.num_in_channels)
+
+
+def _unet(s: ModelSettings, _: GreyTable | None) -> nn.Module:
+    return UNet(s.kernel, s.num_filters, s.num_colours, s.num_in_channels)
+
+
+def _residual_unet(s: ModelSettings, table: GreyTable | None) -> nn.Module:
+    return ResidualUNet(s.kernel, s.num_filters, s.num_colours, table)
+
+
+MODELS = {
+    "lookup": Entry(_lookup, "the table from grey level to colour: the baseline, no network", train={"epochs": 1}),
+    "cnn": Entry(_cnn, "the exercise's plain network, twice down and twice up"),
+    "unet": Entry(_unet, "the same with skip connections"),
+    "residual_unet": Entry(
+        _residual_unet,
+        "a full-resolution U-Net that starts as the lookup",
+        model={"num_filters": 24},
+        train={
+            "epochs": 18,
+            "batch_size": 50,
+            "learning_rate": 4e-3,
+            "optimizer": "adamw",
+            "weight_decay": 0.01,
+            "schedule": "one_cycle",
+            "flips": True,
+        },
+    ),
+}
+
+
+def entry(name: str) -> Entry:
+    """The model of that name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    if name not in MODELS:
+        raise UnknownName("model", name, MODELS)
+    return MODELS[name]
+
+
+def build_model(settings: ModelSettings, table: GreyTable | None = None) -> nn.Module:
+    """Build a model for grey pictures.
+
+    Args:
+        settings: its name and sizes.
+        table: the grey-to-class counts that `lookup` and `residual_unet` start from; not needed when trained
+            weights are loaded afterwards.
+
+    Raises:
+        UnknownName: no model of that name.
+        BadSetting: a palette's networks see one channel.
+    """
+    if settings.num_in_channels != 1:
+        raise BadSetting(f"num_in_channels is {settings.num_in_channels}; a palette shows the network 1 channel, grey")
+    return entry(settings.name).build(settings, table)

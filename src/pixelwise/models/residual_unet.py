@@ -1,0 +1,67 @@
+"""A full-resolution U-Net that starts as the lookup table and learns only what the table cannot know.
+
+    logits = log p(class | grey level) + U-Net(grey)
+
+The last layer starts at zero, so that training starts at the lookup's cross-entropy and each nat below it was learnt
+from the neighbourhood. The table keeps its 766 exact levels, which convolutions would blur.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..shapes import Grey, Logits
+from .lookup import GreyTable, Lookup
+from .sizes import cropped_to, padded_to_multiple
+
+STEP = 4  # two halvings
+
+
+class ResidualUNet(nn.Module):
+    """The lookup's log-probabilities plus what a U-Net makes of the neighbourhood; any picture size.
+
+    Args:
+        kernel: side of the filters, odd.
+        num_filters: NF at full resolution; 2NF at half and 4NF at a quarter.
+        num_colours: NC, the number of classes.
+        table: counts of the training pictures, for the lookup.
+    """
+
+    def __init__(self, kernel: int, num_filters: int, num_colours: int, table: GreyTable | None = None) -> None:
+        super().__init__()
+        nf = num_filters
+        self.lookup = Lookup(num_colours, table)
+        self.down_full = two_convolutions(1, nf, kernel)
+        self.down_half = two_convolutions(nf, 2 * nf, kernel)
+        self.bottom = two_convolutions(2 * nf, 4 * nf, kernel)
+        self.up_half = two_convolutions(4 * nf + 2 * nf, 2 * nf, kernel)
+        self.up_full = two_convolutions(2 * nf + nf, nf, kernel)
+        self.last = nn.Conv2d(nf, num_colours, 1)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, grey: Grey) -> Logits:
+        """Logits of grey pictures."""
+        x = padded_to_multiple((grey - 0.5) * 4, STEP).contiguous(memory_format=torch.channels_last)
+        whole = self.down_full(x)
+        half = self.down_half(F.max_pool2d(whole, 2))
+        y = self.bottom(F.max_pool2d(half, 2))
+        y = self.up_half(torch.cat([doubled(y), half], dim=1))
+        y = self.up_full(torch.cat([doubled(y), whole], dim=1))
+        log_prior: Logits = self.lookup(grey)
+        return log_prior + cropped_to(self.last(y), grey)
+
+
+def two_convolutions(channels: int, filters: int, kernel: int) -> nn.Sequential:
+    """Twice convolution, BatchNorm, ReLU; the size is kept."""
+    layers: list[nn.Module] = []
+    for entering in (channels, filters):
+        convolution = nn.Conv2d(entering, filters, kernel, padding="same", bias=False)  # BatchNorm has the bias
+        layers += [convolution, nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def doubled(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c hh ww"]:
+    """The picture at twice its size, each pixel repeated."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -1,0 +1,1 @@
+"""Answers out: tables, figures and pages, all from run folders and values."""

@@ -1,0 +1,107 @@
+"""Training curves and galleries, in colours of Okabe and Ito's set, which colour-blind readers can tell apart."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from ..files import replacing
+from ..shapes import Pixels
+from ..train import EpochRow
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
+GAP = 2  # white pixels between pictures
+SHOWN = 12  # pictures in a gallery
+INCHES_WIDE = 12.0
+DPI = 110
+
+
+def curve(rows: Sequence[EpochRow], title: str, lookup: tuple[float, float] | None = None) -> Figure:
+    """Loss and accuracy over the epochs, training and validation.
+
+    Args:
+        rows: the epochs.
+        title: above both panels.
+        lookup: the lookup's validation cross-entropy and accuracy, drawn as the line to beat.
+    """
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure.suptitle(title)
+    loss, accuracy = figure.subplots(1, 2)
+    epochs = [row.epoch for row in rows]
+    _lines(loss, epochs, [r.train_loss for r in rows], [r.validation_loss for r in rows], lookup and lookup[0])
+    _lines(
+        accuracy,
+        epochs,
+        [100 * r.train_accuracy for r in rows],
+        [None if r.validation_accuracy is None else 100 * r.validation_accuracy for r in rows],
+        lookup and 100 * lookup[1],
+    )
+    loss.set_ylabel("cross-entropy (nats per pixel)")
+    accuracy.set_ylabel("accuracy (% of pixels)")
+    return figure
+
+
+def _lines(
+    axes: Axes,
+    epochs: Sequence[int],
+    train: Sequence[float],
+    validation: Sequence[float | None],
+    lookup: float | None,
+) -> None:
+    marker = "o" if len(epochs) < 10 else None
+    axes.plot(epochs, train, color=BLUE, linestyle="--", marker=marker, markersize=4, label="training")
+    if any(value is not None for value in validation):
+        values = [float("nan") if value is None else value for value in validation]
+        axes.plot(epochs, values, color=ORANGE, marker=marker, markersize=4, label="validation")
+    if lookup is not None:
+        axes.axhline(lookup, color=GREY, linestyle=":", label="lookup table, validation")
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(frameon=False)
+
+
+def gallery(rows: Mapping[str, Pixels], title: str) -> Figure:
+    """One labelled row of pictures for each entry; pictures that belong together stand below each other.
+
+    Args:
+        rows: label to n pictures; n and the size are the same in all.
+        title: above the rows.
+    """
+    whole = torch.cat([_side_by_side(pixels) for pixels in rows.values()], dim=1)[:, GAP:]
+    _, height, width = whole.shape
+    high = INCHES_WIDE * 0.86 * height / width + 0.5
+    figure = Figure(figsize=(INCHES_WIDE, high), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots()
+    axes.imshow(whole.permute(1, 2, 0).numpy(), interpolation="nearest")
+    side = height / len(rows)
+    axes.set_yticks([side * (i + 0.5) for i in range(len(rows))], list(rows))
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def _side_by_side(pixels: Pixels) -> Tensor:
+    n, c, h, w = pixels.shape
+    framed = torch.full((n, c, h + GAP, w + GAP), 255, dtype=torch.uint8)
+    framed[:, :, GAP:, :w] = pixels
+    return framed.permute(1, 2, 0, 3).reshape(c, h + GAP, n * (w + GAP))[:, :, :-GAP]
+
+
+def evenly_spaced(count: int, shown: int = SHOWN) -> list[int]:
+    """Which pictures a gallery shows: evenly spaced over the split, so that nobody picked them."""
+    shown = min(count, shown)
+    return [i * count // shown for i in range(shown)]
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=DPI, format="png")

@@ -1,0 +1,263 @@
+"""A run is a folder of receipts, each written whole or not at all; nothing in it is ever unpickled.
+
+settings.json           task, data, model and training settings, fingerprints of palette and pictures
+environment.json        versions, machine, threads, commit, when
+palette.json            the classes
+lookup.safetensors      grey level to class counts of the training pictures: the baseline
+metrics.jsonl           a row an epoch
+checkpoint.safetensors  model, optimizer and position; what --resume continues from
+model.safetensors       the trained weights; a run that has them is finished
+evaluation.json, curve.png, gallery.png
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from . import __version__
+from .classes.palette import Palette, load_palette
+from .errors import BadPalette, BadRun
+from .files import replacing, write_json, write_text
+from .models.lookup import GreyTable
+from .train import EpochRow, Training
+
+FORMAT = 1  # of the folder; raised when an older reader would misread it
+
+
+class Run:
+    """One run's folder.
+
+    Args:
+        folder: where its receipts lie or will lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run in the folder."""
+        return (self / "settings.json").is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether its trained weights are there."""
+        return (self / "model.safetensors").is_file()
+
+    def begin(self, settings: dict[str, Any], palette: Palette, table: GreyTable) -> None:
+        """Write a new run's first receipts, the settings last, since they say that a run is there.
+
+        Raises:
+            BadRun: the folder cannot be written, or holds something else than a run.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadRun(f"the run folder {self.folder} cannot be made ({error}); give another --out") from None
+        if any(self.folder.iterdir()) and not self._only_receipts():
+            raise BadRun(f"{self.folder} holds other files; give --out a new or empty folder")
+        palette.save(self / "palette.json")
+        self._save_tensors("lookup.safetensors", {"counts": table.counts})
+        write_json(self / "environment.json", environment())
+        write_json(self / "settings.json", {"format": FORMAT, **settings, "palette_sha256": palette.sha256})
+
+    def _only_receipts(self) -> bool:
+        """Whether all that is there was left by a beginning that was cut short."""
+        ours = {"palette.json", "lookup.safetensors", "environment.json"}
+        return all(path.name in ours or path.name.startswith(".") for path in self.folder.iterdir())
+
+    def settings(self) -> dict[str, Any]:
+        """What the run was begun with.
+
+        Raises:
+            BadRun: there is no run, or its settings cannot be read.
+        """
+        if not self.begun:
+            raise BadRun(f"no run in {self.folder}; expected a folder that `pixelwise train … --out` made")
+        settings = self._json("settings.json")
+        if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+            raise BadRun(
+                f"{self / 'settings.json'} is not of format {FORMAT}; this pixelwise ({__version__}) can't read it"
+            )
+        return settings
+
+    def environment(self) -> dict[str, Any]:
+        """The machine and software that the run was begun on.
+
+        Raises:
+            BadRun: that receipt is missing or damaged.
+        """
+        values = self._json("environment.json")
+        if not isinstance(values, dict):
+            raise BadRun(f"{self / 'environment.json'} is damaged; expected names and values")
+        return values
+
+    def palette(self) -> Palette:
+        """The classes the run was trained on.
+
+        Raises:
+            BadRun: the palette is missing, damaged, or not the one the run was trained on.
+        """
+        try:
+            palette = load_palette(self / "palette.json")
+        except BadPalette as error:
+            raise BadRun(f"the run's {error}") from None
+        if palette.sha256 != self.settings().get("palette_sha256"):
+            raise BadRun(f"{self / 'palette.json'} is not the palette that this run was trained on; put that one back")
+        return palette
+
+    def table(self) -> GreyTable:
+        """The grey-to-class counts of the training pictures.
+
+        Raises:
+            BadRun: they are missing or damaged.
+        """
+        counts = self._tensors("lookup.safetensors").get("counts")
+        if counts is None or counts.ndim != 2 or counts.dtype != torch.int64:
+            raise BadRun(f"{self / 'lookup.safetensors'} holds no table of counts; train the run again")
+        return GreyTable(counts)
+
+    def save_checkpoint(self, training: Training) -> None:
+        """Keep all that the run needs to go on, in one file, and the epochs' rows for people to read."""
+        progress = {"progress": json.dumps(training.progress())}
+        self._save_tensors("checkpoint.safetensors", training.tensors(), progress)
+        write_text(self / "metrics.jsonl", "".join(json.dumps(row.to_mapping()) + "\n" for row in training.rows))
+
+    def load_checkpoint(self, training: Training) -> bool:
+        """Bring `training` to where the run stopped; False if it stopped before its first checkpoint.
+
+        Raises:
+            BadRun: the checkpoint is damaged or belongs to other settings.
+        """
+        path = self / "checkpoint.safetensors"
+        if not path.is_file():
+            return False
+        tensors = self._tensors(path.name)
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                progress = json.loads((file.metadata() or {}).get("progress", "null"))
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
+            raise BadRun(f"{path} cannot be read ({error}); delete it to start again") from None
+        if not isinstance(progress, dict):
+            raise BadRun(f"{path} is not a checkpoint of pixelwise; delete it to start again")
+        training.restore(tensors, progress)
+        return True
+
+    def save_model(self, model: nn.Module) -> None:
+        """Keep the trained weights; from then on the run is finished."""
+        self._save_tensors("model.safetensors", {n: t.cpu().contiguous() for n, t in model.state_dict().items()})
+
+    def load_model(self, model: nn.Module) -> None:
+        """Put the trained weights into a model, every one of them.
+
+        Raises:
+            BadRun: the run is unfinished, or its weights are not exactly this model's, or not numbers.
+        """
+        if not self.finished:
+            done = len(self.rows())
+            raise BadRun(f"the run in {self.folder} is unfinished ({done} epochs done); continue it with --resume")
+        tensors = self._tensors("model.safetensors")
+        try:
+            model.load_state_dict(tensors)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise BadRun(f"the weights in {self / 'model.safetensors'} are another model's ({reason})") from None
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise BadRun(f"{self / 'model.safetensors'} holds values that are not numbers; train the run again")
+
+    def evaluation(self) -> dict[str, Any]:
+        """The evaluation on the run's own test pictures.
+
+        Raises:
+            BadRun: there is none, or it is damaged.
+        """
+        values = self._json("evaluation.json")
+        if not isinstance(values, dict):
+            raise BadRun(f"{self / 'evaluation.json'} holds no evaluation; run `pixelwise evaluate {self.folder}`")
+        return values
+
+    def rows(self) -> list[EpochRow]:
+        """The epochs done so far.
+
+        Raises:
+            BadRun: metrics.jsonl is damaged.
+        """
+        path = self / "metrics.jsonl"
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+            return [EpochRow(**json.loads(line)) for line in lines]
+        except (OSError, ValueError, TypeError) as error:
+            raise BadRun(f"{path} is damaged ({error}); continue the run with --resume to write it again") from None
+
+    def _json(self, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+        try:
+            return json.loads((self / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise BadRun(f"{self / name} cannot be read ({error})") from None
+
+    def _tensors(self, name: str) -> dict[str, Tensor]:
+        try:
+            return safetensors.torch.load_file(self / name)
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
+            raise BadRun(
+                f"{self / name} cannot be read ({error}); it is missing, cut short, or not safetensors"
+            ) from None
+
+    def _save_tensors(self, name: str, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+        with replacing(self / name) as beside:
+            safetensors.torch.save_file(tensors, beside, metadata)
+
+
+def environment() -> dict[str, Any]:
+    """What a number's reader wants to know of the machine and the software that made it."""
+    return {
+        "pixelwise": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    named: Sequence[str] = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor()
+
+
+def _commit() -> str | None:
+    """The source's commit, with `+` if files differ from it; None where pixelwise does not run from its checkout."""
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None
+    return _git("describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*")
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,253 @@
+"""The one loop. It trains and yields a row after every step and every epoch; whoever asks for rows decides the rest.
+
+All that a run needs to go on is in one `Training`: put into a file after any step and taken out again, it continues
+to the same weights, bit for bit on one CPU, because the order of the pictures depends on seed and epoch alone and the
+learning rate on the step alone.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .classes.class_set import ClassSet
+from .config import TrainSettings
+from .data.batches import batches
+from .data.pictures import Pictures
+from .errors import BadRun, Diverged
+from .evaluate import count_pixels
+from .shapes import ClassIds
+
+WARM_SHARE = 0.2  # of a one-cycle schedule's steps, spent on the way up
+WARM_START = 25  # the first rate is the highest divided by this
+WARM_END = 10_000  # the last rate is the first divided by this
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """After one step: where the run is, and the loss of this step's batch in nats a pixel."""
+
+    epoch: int
+    step: int  # in this epoch, from 1
+    steps: int  # in an epoch
+    pictures: int  # in this step
+    loss: float
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """After one epoch. Losses in nats a pixel; training values are means while the weights moved."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None  # None where nothing was kept for validation
+    validation_accuracy: float | None
+    learning_rate: float  # at the epoch's last step
+    seconds: float  # of training and validation
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The values by name."""
+        return asdict(self)
+
+
+@dataclass
+class Position:
+    """How far a training has come, in numbers that JSON keeps exactly."""
+
+    epoch: int = 1  # the one under way
+    step: int = 0  # done in it
+    loss_sum: float = 0.0  # nats, over the epoch's pixels so far
+    hits: int = 0
+    pixels: int = 0
+    seconds: float = 0.0
+
+
+class Training:
+    """A model, its optimizer, and how far they have come.
+
+    Args:
+        model: trained in place.
+        settings: the run's settings.
+    """
+
+    def __init__(self, model: nn.Module, settings: TrainSettings) -> None:
+        self.model = model
+        self.settings = settings
+        self.position = Position()
+        self.rows: list[EpochRow] = []
+        self.optimizer = _optimizer(model, settings)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.position.epoch > self.settings.epochs
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor of the model and the optimizer, by name."""
+        named = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for index, state in (self.optimizer.state_dict()["state"] if self.optimizer else {}).items():
+            named |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+
+    def progress(self) -> dict[str, Any]:
+        """Position and rows, as JSON can hold them."""
+        return {"position": asdict(self.position), "rows": [row.to_mapping() for row in self.rows]}
+
+    def restore(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+        """Go back to where `tensors()` and `progress()` were taken.
+
+        Raises:
+            BadRun: they belong to another model or are not what those methods gave.
+        """
+        model = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+        state: dict[int, dict[str, Tensor]] = {}
+        try:
+            for name, tensor in tensors.items():
+                if name.startswith("optimizer."):
+                    _, index, key = name.split(".")
+                    state.setdefault(int(index), {})[key] = tensor
+            self.model.load_state_dict(model)
+            if self.optimizer:
+                self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+            self.position = Position(**progress["position"])
+            self.rows = [EpochRow(**row) for row in progress["rows"]]
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise BadRun(f"the checkpoint does not fit this model and these settings ({error})") from None
+
+
+def fit(
+    training: Training,
+    classes: ClassSet,
+    train: tuple[Pictures, ClassIds],
+    validation: tuple[Pictures, ClassIds] | None,
+    device: torch.device,
+) -> Iterator[StepRow | EpochRow]:
+    """Train from where `training` stands to its last epoch, yielding rows as they come.
+
+    A model without weights to learn, such as the lookup, is only measured, in one epoch.
+
+    Args:
+        training: the model and how far it has come; changed in place.
+        classes: what the network sees and must answer.
+        train: pictures and their true classes.
+        validation: the same, kept aside; never trained on.
+        device: where the model lies.
+
+    Raises:
+        Diverged: the loss is no longer a number; `training` is then of no more use, but older checkpoints are.
+    """
+    settings = training.settings
+    pictures, ids = train
+    steps = math.ceil(len(pictures) / settings.batch_size)
+    while not training.finished:
+        at = training.position
+        start = time.perf_counter() - at.seconds
+        training.model.train()
+        left = batches(
+            pictures,
+            ids,
+            classes,
+            settings.batch_size,
+            seed=settings.seed,
+            epoch=at.epoch,
+            flips=settings.flips,
+            skip=at.step,
+        )
+        for seen, truth in left:
+            rate = learning_rate_at((at.epoch - 1) * steps + at.step, settings.epochs * steps, settings)
+            loss, hits = _step(training, seen.to(device), truth.to(device).long(), rate)
+            if not math.isfinite(loss):
+                raise Diverged(
+                    f"the loss became {loss} in epoch {at.epoch}, step {at.step + 1}; "
+                    f"lower learning_rate ({settings.learning_rate}) and train again"
+                )
+            at.step += 1
+            at.pixels += truth.numel()
+            at.loss_sum += loss * truth.numel()  # by pixels, since the last batch may be short
+            at.hits += hits
+            at.seconds = time.perf_counter() - start
+            yield StepRow(at.epoch, at.step, steps, len(truth), loss)
+        rate = learning_rate_at(at.epoch * steps - 1, settings.epochs * steps, settings)
+        row = _epoch_row(training, classes, validation, rate, start)
+        training.rows.append(row)
+        training.position = Position(epoch=at.epoch + 1 if training.optimizer else settings.epochs + 1)
+        yield row
+
+
+def learning_rate_at(step: int, steps: int, settings: TrainSettings) -> float:
+    """The rate of a step, counted from 0.
+
+    `one_cycle` rises from 1/25 of `learning_rate` to all of it over the first fifth of the steps, then falls to nearly
+    nothing, both along half a cosine (Smith and Topin 2018).
+    """
+    highest = settings.learning_rate
+    if settings.schedule == "constant":
+        return highest
+    lowest = highest / WARM_START
+    peak = max(1.0, WARM_SHARE * steps) - 1
+    if step <= peak:
+        return _cosine(lowest, highest, step / peak if peak > 0 else 1.0)
+    return _cosine(highest, lowest / WARM_END, (step - peak) / max(1.0, steps - 1 - peak))
+
+
+def _cosine(start: float, end: float, way: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * way)) / 2
+
+
+def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer | None:
+    """Adam or AdamW; weight decay acts on filters alone, not on biases and normalization."""
+    learned = [p for p in model.parameters() if p.requires_grad]
+    if not learned:
+        return None
+    groups = [
+        {"params": [p for p in learned if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=settings.learning_rate)
+
+
+def _step(training: Training, seen: Tensor, truth: Tensor, rate: float) -> tuple[float, int]:
+    """One forward, backward and update; the loss before it, and the pixels answered rightly."""
+    model, optimizer = training.model, training.optimizer
+    with torch.set_grad_enabled(optimizer is not None), _precision(training.settings, seen.device):
+        logits = model(seen)
+    loss = F.cross_entropy(logits.float(), truth)
+    if optimizer and bool(torch.isfinite(loss)):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return loss.item(), int((logits.argmax(dim=1) == truth).sum())
+
+
+def _precision(settings: TrainSettings, device: torch.device) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
+
+
+def _epoch_row(
+    training: Training,
+    classes: ClassSet,
+    validation: tuple[Pictures, ClassIds] | None,
+    rate: float,
+    start: float,
+) -> EpochRow:
+    at = training.position
+    counts = count_pixels(training.model, classes, *validation) if validation and len(validation[0]) else None
+    return EpochRow(
+        epoch=at.epoch,
+        train_loss=at.loss_sum / at.pixels,
+        train_accuracy=at.hits / at.pixels,
+        validation_loss=counts.cross_entropy if counts else None,
+        validation_accuracy=counts.accuracy if counts else None,
+        learning_rate=rate,
+        seconds=time.perf_counter() - start,
+    )

@@ -1,0 +1,123 @@
+"""What a finished run is for: evaluate it, and colour pictures with it."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from ..classes.palette import Palette
+from ..config import DataSettings, Split
+from ..data.images import find_pictures, open_picture, save_picture
+from ..data.load import load_data
+from ..errors import BadPicture, BadRun, PixelwiseError
+from ..evaluate import ColourEvaluation, Watch, evaluate_colour, unwatched
+from ..files import write_json
+from ..models.build import build_model
+from ..models.lookup import GreyTable
+from ..predict import colourize
+from ..runs import Run
+from .plan import Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A finished run's parts, checked to belong together."""
+
+    plan: Plan
+    model: nn.Module
+    palette: Palette
+    table: GreyTable
+
+
+def load_trained(folder: Path) -> Trained:
+    """A finished run.
+
+    Raises:
+        BadRun: it is missing or unfinished, or its parts do not belong together.
+    """
+    run = Run(folder)
+    plan = Plan.of_run(run)
+    palette, table = run.palette(), run.table()
+    k = plan.model.num_colours
+    if len(palette) != k or table.counts.shape[1] != k:
+        raise BadRun(f"{folder} has a model of {k} colours beside a palette of {len(palette)}; they are of two runs")
+    model = build_model(plan.model)
+    run.load_model(model)
+    return Trained(plan, model, palette, table)
+
+
+def evaluate_run(
+    folder: Path,
+    *,
+    data: str | None = None,
+    root: Path | None = None,
+    category: tuple[str, ...] = (),
+    split: Split = "test",
+    watch: Watch = unwatched,
+) -> ColourEvaluation:
+    """Evaluate a finished run on its own data, or on others; on its own test split, the folder keeps the result.
+
+    Raises:
+        BadRun: the run is missing or unfinished, or its parts do not belong together.
+        PixelwiseError: the data cannot be loaded.
+    """
+    trained = load_trained(folder)
+    settings = trained.plan.data
+    if data is not None or root is not None or category:
+        given = {"name": data or settings.name, "category": category or (() if data else settings.category)}
+        settings = DataSettings.from_mapping({**settings.to_mapping(), **given, "root": str(root) if root else None})
+    pictures = load_data(settings)
+    names = (trained.plan.model.name, pictures.name, split)
+    model, palette, table = trained.model, trained.palette, trained.table
+    evaluation = evaluate_colour(model, palette, table, pictures.split(split), names=names, watch=watch)
+    own = Run(folder).settings().get("data_sha256")
+    if split == "test" and isinstance(own, dict) and own.get("test") == pictures.test.sha256:
+        write_json(folder / "evaluation.json", evaluation.to_mapping())
+    return evaluation
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """One picture of a batch: where its colours are and how long it took, or why it has none."""
+
+    picture: Path
+    output: Path | None
+    seconds: float
+    reason: str | None = None
+
+
+def colourize_files(pairs: Iterable[tuple[Path, Path]], trained: Trained) -> Iterator[Coloured]:
+    """Colour pictures, each in its own size, from the first path of a pair to the second; bad ones do not stop it."""
+    for picture, target in pairs:
+        start = time.perf_counter()
+        try:
+            opened = open_picture(picture)
+            save_picture(target, colourize(trained.model, trained.palette, opened.rgb), opened.alpha)
+        except PixelwiseError as error:
+            yield Coloured(picture, None, time.perf_counter() - start, str(error))
+        else:
+            yield Coloured(picture, target, time.perf_counter() - start)
+
+
+def targets(inputs: Iterable[Path], out: Path) -> list[tuple[Path, Path]]:
+    """Each picture of some pictures and folders, and where in `out` its result goes.
+
+    Formats that could not hold the result (GIF, BMP, PPM) become PNG; folders keep their inner structure.
+
+    Raises:
+        BadPicture: a folder has no pictures, two results would get one name, or a result would replace its picture.
+    """
+    chosen: dict[Path, Path] = {}
+    for given in inputs:
+        for picture in find_pictures(given) if given.is_dir() else [given]:
+            suffix = picture.suffix if picture.suffix.lower() not in {".gif", ".ppm", ".bmp", ""} else ".png"
+            below = picture.relative_to(given).parent if given.is_dir() else Path()
+            target = out / below / f"{picture.stem}{suffix}"
+            if target in chosen:
+                raise BadPicture(f"{chosen[target]} and {picture} would both become {target}; colour them one by one")
+            if target.resolve() == picture.resolve():
+                raise BadPicture(f"{picture} would be overwritten by its own result; give another --out")
+            chosen[target] = picture
+    return [(picture, target) for target, picture in chosen.items()]

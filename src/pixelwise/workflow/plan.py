@@ -1,0 +1,58 @@
+"""What a run is to do, from what the user gave and what the model is usually used with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import DataSettings, ModelSettings, TrainSettings
+from ..errors import BadRun, BadSetting
+from ..models.build import entry
+from ..runs import Run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do: which pictures, which model, how to train it."""
+
+    data: DataSettings
+    model: ModelSettings
+    train: TrainSettings
+
+    @classmethod
+    def from_given(
+        cls, model: str, data: Mapping[str, Any], sizes: Mapping[str, Any], training: Mapping[str, Any]
+    ) -> "Plan":
+        """A plan from what was given, and the model's own settings for what was not.
+
+        Raises:
+            UnknownName: no model of that name.
+            BadSetting: a setting is unknown or out of range.
+        """
+        usual = entry(model)
+        return cls(
+            DataSettings.from_mapping(data),
+            ModelSettings.from_mapping({"name": model, **usual.model, **sizes}),
+            TrainSettings.from_mapping({**usual.train, **training}),
+        )
+
+    @classmethod
+    def of_run(cls, run: Run) -> "Plan":
+        """The plan that a run was begun with.
+
+        Raises:
+            BadRun: the run is missing, or its settings are not a plan.
+        """
+        settings = run.settings()
+        try:
+            return cls(
+                DataSettings.from_mapping(settings["data"]),
+                ModelSettings.from_mapping(settings["model"]),
+                TrainSettings.from_mapping(settings["train"]),
+            )
+        except (KeyError, TypeError, AttributeError, BadSetting) as error:
+            raise BadRun(f"{run / 'settings.json'} does not hold a run's settings ({error})") from None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The plan as JSON can hold it."""
+        parts = {"data": self.data, "model": self.model, "train": self.train}
+        return {"task": "colour", **{name: settings.to_mapping() for name, settings in parts.items()}}
