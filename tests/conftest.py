@@ -10,7 +10,7 @@ from PIL import Image
 
 from pixelwise.classes.palette import Palette
 
-torch.set_num_threads(2)  # as on the machines that the numbers are for
+torch.set_num_threads(1)  # the tests' networks are too small to share
 
 
 @pytest.fixture

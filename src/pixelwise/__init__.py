@@ -1,3 +1,88 @@
-"""pixelwise: every pixel is a classification problem."""
+"""pixelwise: every pixel is a classification problem.
+
+The public names are listed here, sorted, and loaded when first used, so that importing the package is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .classes.palette import Palette, fit_palette, load_palette
+    from .config import DataSettings, ModelSettings, TrainSettings
+    from .data.images import open_picture, save_picture
+    from .data.load import load_data
+    from .errors import PixelwiseError
+    from .evaluate import ColourEvaluation, evaluate_colour
+    from .models.build import build_model
+    from .models.conv import MyConv2d
+    from .predict import colourize
+    from .train import EpochRow, StepRow, Training, fit
+    from .workflow.finished import Trained, evaluate_run, load_trained
+    from .workflow.plan import Plan
+    from .workflow.training import train_colour
+
+_HOME = {
+    "ColourEvaluation": "evaluate",
+    "DataSettings": "config",
+    "EpochRow": "train",
+    "ModelSettings": "config",
+    "MyConv2d": "models.conv",
+    "Palette": "classes.palette",
+    "PixelwiseError": "errors",
+    "Plan": "workflow.plan",
+    "StepRow": "train",
+    "TrainSettings": "config",
+    "Trained": "workflow.finished",
+    "Training": "train",
+    "build_model": "models.build",
+    "colourize": "predict",
+    "evaluate_colour": "evaluate",
+    "evaluate_run": "workflow.finished",
+    "fit": "train",
+    "fit_palette": "classes.palette",
+    "load_data": "data.load",
+    "load_palette": "classes.palette",
+    "load_trained": "workflow.finished",
+    "open_picture": "data.images",
+    "save_picture": "data.images",
+    "train_colour": "workflow.training",
+}
+
+__all__ = [
+    "ColourEvaluation",
+    "DataSettings",
+    "EpochRow",
+    "ModelSettings",
+    "MyConv2d",
+    "Palette",
+    "PixelwiseError",
+    "Plan",
+    "StepRow",
+    "TrainSettings",
+    "Trained",
+    "Training",
+    "build_model",
+    "colourize",
+    "evaluate_colour",
+    "evaluate_run",
+    "fit",
+    "fit_palette",
+    "load_data",
+    "load_palette",
+    "load_trained",
+    "open_picture",
+    "save_picture",
+    "train_colour",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

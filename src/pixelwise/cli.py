@@ -1,11 +1,11 @@
 """The command line: parse, call one function of the library, print. Heavy rooms are entered only when needed."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from . import __version__
 from .errors import PixelwiseError
@@ -14,23 +14,8 @@ if TYPE_CHECKING:
     from .workflow.plan import Plan
 
 
-class ErrorsInWords(TyperGroup):
-    """A group whose commands tell users what is wrong in one line, and exit with 1, instead of a traceback."""
-
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except PixelwiseError as error:
-            typer.echo(f"error: {error}", err=True)
-        except (OSError, MemoryError) as error:
-            typer.echo(f"error: {error or 'out of memory'}; nothing that was finished before is lost", err=True)
-        raise typer.Exit(1)
-
-
 app = typer.Typer(
     name="pixelwise",
-    cls=ErrorsInWords,
     help="Every pixel is a classification problem: colour grey pictures, with honest baselines.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -64,7 +49,7 @@ Category = Annotated[str | None, typer.Option("--category", help="CIFAR-10 categ
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 
 
-def _show_version(asked: bool) -> None:
+def _show_version(asked: bool | None) -> None:
     if asked:
         typer.echo(f"pixelwise {__version__}")
         raise typer.Exit
@@ -72,7 +57,7 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_show_version)] = False,
+    version: Annotated[bool | None, typer.Option("--version", is_eager=True, callback=_show_version)] = None,
 ) -> None:
     """Colour grey pictures, with honest baselines."""
 
@@ -283,5 +268,11 @@ def _names(listed: str | None) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script: what users can mend is told in one line, with exit code 1, never as a traceback."""
+    try:
+        app()
+    except PixelwiseError as error:
+        typer.echo(f"error: {error}", err=True)
+    except (OSError, MemoryError) as error:
+        typer.echo(f"error: {error or 'out of memory'}; what was finished before is kept", err=True)
+    sys.exit(1)  # app() itself exits when all went well

@@ -3,14 +3,16 @@
 The library takes flat arguments; only the commands and the run folders speak in settings.
 """
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import BadSetting
 
 Split = Literal["train", "validation", "test"]
+
+_Settings = TypeVar("_Settings", bound="Settings")  # not Self, which beartype cannot check in a single method
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,7 +20,7 @@ class Settings:
     """Base of all settings: made from a mapping, turned into one, and checked when made."""
 
     @classmethod
-    def from_mapping(cls, given: Mapping[str, Any]) -> Self:
+    def from_mapping(cls: type[_Settings], given: Mapping[str, Any]) -> _Settings:
         """Settings from names and values; JSON lists become tuples.
 
         Raises:
@@ -28,7 +30,9 @@ class Settings:
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise BadSetting(f"unknown setting {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+        hints = get_type_hints(cls)
+        values = {key: _as_written(value, hints[key]) for key, value in given.items()}
+        cls._check_types(values)
         return cls(**values)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -36,16 +40,26 @@ class Settings:
         return asdict(self)
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for field in fields(self):
-            value, hint = getattr(self, field.name), hints[field.name]
-            if not _fits(value, hint):
-                wanted = " or ".join(map(str, get_args(hint))) if get_origin(hint) is Literal else _name_of(hint)
-                raise BadSetting(f"{field.name} is {value!r}; expected {wanted}")
+        self._check_types(self.to_mapping())
+
+    @classmethod
+    def _check_types(cls, values: Mapping[str, Any]) -> None:
+        hints = get_type_hints(cls)
+        for name, value in values.items():
+            if not _fits(value, hints[name]):
+                options = get_args(hints[name]) if get_origin(hints[name]) is Literal else [_name_of(hints[name])]
+                raise BadSetting(f"{name} is {value!r}; expected {' or '.join(options)}")
 
     def _need(self, holds: bool, name: str, expected: str) -> None:
         if not holds:
             raise BadSetting(f"{name} is {getattr(self, name)!r}; expected {expected}")
+
+
+def _as_written(value: Any, hint: Any) -> Any:  # noqa: ANN401 - any setting's value and type
+    """A value that went through JSON as it was: lists were tuples, and 1 may have been 1.0."""
+    if isinstance(value, list):
+        return tuple(value)
+    return float(value) if hint is float and isinstance(value, int) and _fits(value, float) else value
 
 
 def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - a type hint can be any object
@@ -58,7 +72,7 @@ def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - a type hint can b
     if get_args(hint):  # a union such as str | None
         return any(_fits(value, option) for option in get_args(hint))
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)

@@ -80,17 +80,17 @@ def _page(result: DemoResult, trained: dict[str, Trained], runs: dict[str, Run],
     return Page(
         title="Every pixel is a classification problem",
         lead=(
-            f"Four models see grey photographs and choose one of {len(palette)} colours for every pixel. They learnt from "
-            f"{len(data.train):,} small patches of four photographs and are judged on {first.pictures:,} patches of two "
-            "others, a cat and a cup of coffee, that none of them has seen."
+            f"Four models see grey photographs and choose one of {len(palette)} colours for every pixel. They learnt "
+            f"from {len(data.train):,} small patches of four photographs and are judged on {first.pictures:,} patches "
+            "of two others, a cat and a cup of coffee, that none of them has seen."
         ),
         table_title="How good are they?",
         table=result.table,
         table_note=(
-            "Accuracy: share of pixels whose likeliest colour is the nearest palette colour of the truth. Cross-entropy: "
-            "nats per pixel. Skill: the share of the lookup table's cross-entropy that is saved; 0 means that a model knows "
-            "no more than what each grey value says by itself. PSNR and CIEDE2000 compare painted pictures with the truth. "
-            "One seed; training seconds on this machine."
+            "Accuracy: share of pixels whose likeliest colour is the nearest palette colour of the truth. "
+            "Cross-entropy: nats per pixel. Skill: the share of the lookup table's cross-entropy that is saved; at 0 a "
+            "model knows no more than each grey value says by itself, below 0 less. PSNR and CIEDE2000 compare painted "
+            "pictures with the truth. One seed; training seconds on this machine."
         ),
         sections=[
             _photograph_section(best.model, trained[best.model]),
@@ -117,8 +117,9 @@ def _photograph_section(name: str, trained: Trained) -> Section:
             photograph_shown(truth, f"{title} in its true colours", "truth"),
         ]
     text = (
-        f"Whole photographs through {name}, the best of the four by cross-entropy, in their own size and with their own "
-        "light. Four photographs and a minute of training teach no cat's colour: expect a hint of tone, not a likeness."
+        f"Whole photographs through {name}, the best of the four by cross-entropy, in their own size and with their "
+        "own light. Four photographs and a minute of training teach no cat's colour: expect a hint of tone, not a "
+        "likeness."
     )
     return Section("In full size", text, shown, columns=SHOWN_COLUMNS)
 
@@ -140,5 +141,5 @@ def _curve_section(trained: dict[str, Trained], runs: dict[str, Run], data: Data
         if len(rows) > 1:
             lookup = validation_lookup(trained[name].palette, trained[name].table, data.validation)
             shown.append(figure_shown(curve(rows, name, lookup), f"Training curve of {name}: loss and accuracy"))
-    text = "Validation is a fifth photograph, a rocket at night. The dotted line is the lookup table's value: the one to beat."
+    text = "Validation is a fifth photograph, a rocket. The dotted line is the lookup table's value: the one to beat."
     return Section("How they learnt", text, shown)

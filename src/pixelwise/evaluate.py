@@ -16,13 +16,14 @@ from .classes.class_set import ClassSet
 from .classes.palette import Palette
 from .config import Split
 from .counts import PixelCounts
-from .data.batches import in_order
+from .data.batches import Encoded, in_order
 from .data.pictures import Pictures
 from .errors import BadData, Diverged
 from .grey import grey_of
+from .models.answer import logits_of
 from .models.lookup import GreyTable, Lookup
 from .picture_metrics import ciede2000, colourfulness, psnr, squared_error
-from .shapes import ClassIds, Grey, Logits, Pixels
+from .shapes import Pixels
 
 BATCH = 100  # pictures; small enough for a laptop's memory, and results do not depend on it
 
@@ -74,29 +75,12 @@ class ColourEvaluation:
         return asdict(self)
 
 
-def logits_of(model: nn.Module, seen: Grey) -> Logits:
-    """A model's answer to what it is shown, in evaluation mode and without gradients, as float32 on the CPU.
-
-    Raises:
-        Diverged: the answer is not made of numbers.
-    """
-    device = next((t.device for t in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        logits: Logits = model(seen.to(device)).float().cpu()
-    model.train(was_training)
-    if not bool(torch.isfinite(logits).all()):
-        raise Diverged("the network's answer is not a finite number; its weights are of no use, train it again")
-    return logits
-
-
-def count_pixels(model: nn.Module, classes: ClassSet, pictures: Pictures, ids: ClassIds) -> PixelCounts:
+def count_pixels(model: nn.Module, classes: ClassSet, encoded: Encoded) -> PixelCounts:
     """The counts of a model on pictures whose true classes are known."""
     counts = PixelCounts(len(classes.names))
     start = 0
-    for some, seen in in_order(pictures, classes, BATCH):
-        counts.add(logits_of(model, seen), ids[start : start + len(some)])
+    for some, seen in in_order(encoded.pictures, classes, BATCH):
+        counts.add(logits_of(model, seen), encoded.ids[start : start + len(some)])
         start += len(some)
     return counts
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from .classes.palette import Palette
-from .evaluate import logits_of
 from .grey import grey_of
+from .models.answer import logits_of
 from .shapes import Grey, Rgb
 
 TILE = 448  # pixels; a multiple of every network's halvings

@@ -18,11 +18,9 @@ from torch import Tensor, nn
 
 from .classes.class_set import ClassSet
 from .config import TrainSettings
-from .data.batches import batches
-from .data.pictures import Pictures
+from .data.batches import Encoded, batches
 from .errors import BadRun, Diverged
 from .evaluate import count_pixels
-from .shapes import ClassIds
 
 WARM_SHARE = 0.2  # of a one-cycle schedule's steps, spent on the way up
 WARM_START = 25  # the first rate is the highest divided by this
@@ -125,8 +123,8 @@ class Training:
 def fit(
     training: Training,
     classes: ClassSet,
-    train: tuple[Pictures, ClassIds],
-    validation: tuple[Pictures, ClassIds] | None,
+    train: Encoded,
+    validation: Encoded | None,
     device: torch.device,
 ) -> Iterator[StepRow | EpochRow]:
     """Train from where `training` stands to its last epoch, yielding rows as they come.
@@ -137,22 +135,20 @@ def fit(
         training: the model and how far it has come; changed in place.
         classes: what the network sees and must answer.
         train: pictures and their true classes.
-        validation: the same, kept aside; never trained on.
+        validation: the same, kept aside, never trained on; may be empty.
         device: where the model lies.
 
     Raises:
         Diverged: the loss is no longer a number; `training` is then of no more use, but older checkpoints are.
     """
     settings = training.settings
-    pictures, ids = train
-    steps = math.ceil(len(pictures) / settings.batch_size)
+    steps = math.ceil(len(train) / settings.batch_size)
     while not training.finished:
         at = training.position
         start = time.perf_counter() - at.seconds
         training.model.train()
         left = batches(
-            pictures,
-            ids,
+            train,
             classes,
             settings.batch_size,
             seed=settings.seed,
@@ -236,12 +232,12 @@ def _precision(settings: TrainSettings, device: torch.device) -> AbstractContext
 def _epoch_row(
     training: Training,
     classes: ClassSet,
-    validation: tuple[Pictures, ClassIds] | None,
+    validation: Encoded | None,
     rate: float,
     start: float,
 ) -> EpochRow:
     at = training.position
-    counts = count_pixels(training.model, classes, *validation) if validation and len(validation[0]) else None
+    counts = count_pixels(training.model, classes, validation) if validation else None
     return EpochRow(
         epoch=at.epoch,
         train_loss=at.loss_sum / at.pixels,

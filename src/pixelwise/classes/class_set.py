@@ -1,13 +1,14 @@
 """The interface that every set of classes shares: what the network sees, what it must answer, how answers look."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from ..shapes import ClassIds, Pixels, Probabilities
 
 
+@runtime_checkable
 class ClassSet(Protocol):
     """k classes that a pixel can belong to."""
 

@@ -161,7 +161,7 @@ def load_palette(path: Path) -> Palette:
         given = given.get("colours")
     try:
         colours = [_colour(value) for value in given]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadPalette(f"palette {path} is not a list of colours ({error}); {expected}") from None
     return Palette(torch.tensor(colours, dtype=torch.float64).reshape(-1, 3), name)
 

@@ -1,6 +1,7 @@
 """Batches in an order that depends on the seed and the epoch alone, so that a run can go on from any of them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -13,9 +14,24 @@ from .pictures import Pictures
 Batch = tuple[Float[Tensor, "n c h w"], ClassIds]
 
 
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Pictures and their true classes, worked out once."""
+
+    pictures: Pictures
+    ids: ClassIds
+
+    @classmethod
+    def by(cls, classes: ClassSet, pictures: Pictures) -> "Encoded":
+        """Some pictures encoded by a class set."""
+        return cls(pictures, classes.encode(pictures.pixels))
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
 def batches(
-    pictures: Pictures,
-    ids: ClassIds,
+    encoded: Encoded,
     classes: ClassSet,
     batch_size: int,
     *,
@@ -27,8 +43,7 @@ def batches(
     """One epoch of (what the network sees, true classes), shuffled; the last batch may be short.
 
     Args:
-        pictures: the pictures, n of them.
-        ids: their true classes, encoded once by the caller.
+        encoded: the pictures and their true classes.
         classes: the class set, which says what the network sees.
         batch_size: pictures in a batch.
         seed: with `epoch`, fixes the order and the flips.
@@ -37,12 +52,12 @@ def batches(
         skip: batches to leave out at the start, as when a run goes on in the middle of an epoch.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    order = torch.randperm(len(pictures), generator=generator)
-    mirrored = torch.rand(len(pictures), generator=generator) < (0.5 if flips else 0.0)
-    starts = range(0, len(pictures), batch_size)
+    order = torch.randperm(len(encoded), generator=generator)
+    mirrored = torch.rand(len(encoded), generator=generator) < (0.5 if flips else 0.0)
+    starts = range(0, len(encoded), batch_size)
     for start in starts[skip:]:
         chosen = order[start : start + batch_size]
-        pixels, truth, mirror = pictures.pixels[chosen], ids[chosen], mirrored[chosen].view(-1, 1, 1)
+        pixels, truth, mirror = encoded.pictures.pixels[chosen], encoded.ids[chosen], mirrored[chosen].view(-1, 1, 1)
         if flips:
             pixels = torch.where(mirror.unsqueeze(1), pixels.flip(3), pixels)
             truth = torch.where(mirror, truth.flip(2), truth)

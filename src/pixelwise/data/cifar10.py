@@ -69,13 +69,16 @@ def fetch_cifar10(root: Path) -> Iterator[tuple[int, int]]:
 def unpack(archive: Path, folder: Path) -> None:
     """Copy the batch files out of the archive, and nothing else; each one whole or not at all."""
     wanted = {*TRAIN_FILES, TEST_FILE}
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            name = Path(member.name).name
-            source = tar.extractfile(member) if name in wanted else None
-            if source is not None:
-                with source, replacing(folder / name) as beside, beside.open("wb") as file:
-                    shutil.copyfileobj(source, file)
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                name = Path(member.name).name
+                source = tar.extractfile(member) if name in wanted else None
+                if source is not None:
+                    with source, replacing(folder / name) as beside, beside.open("wb") as file:
+                        shutil.copyfileobj(source, file)
+    except (tarfile.TarError, KeyError, EOFError) as error:
+        raise BadData(f"{archive} cannot be unpacked ({error}); delete it and fetch again") from None
     missing = sorted(name for name in wanted if not (folder / name).is_file())
     if missing:
         raise BadData(f"{archive} has no {', '.join(missing)} (SHA-256 {checksum(archive)}); delete it and fetch again")

@@ -1,6 +1,7 @@
 """Fetch a file from its official address: whole, with the right checksum, or not at all."""
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ def fetch(url: str, target: Path, sha256: str) -> Iterator[tuple[int, int]]:
             found = checksum(beside)
             if found != sha256:
                 raise BadData(f"{url} gave a file with SHA-256 {found}; expected {sha256}; try again, or {by_hand}")
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise BadData(f"{url} cannot be fetched ({error}); {by_hand}, or give the folder that has it") from None
 
 

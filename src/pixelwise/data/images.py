@@ -20,7 +20,7 @@ from ..files import replacing
 from ..shapes import Rgb
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-MOST_PIXELS = 200_000_000  # a decompression bomb's size is refused before anything is decoded
+MOST_PIXELS = 178_000_000  # a bomb is refused before anything is decoded; Pillow itself refuses 178,956,971 and more
 
 # What Pillow's decoders raise on damaged files, found by feeding them mutated ones.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError, RuntimeError)
@@ -129,10 +129,12 @@ def _to_rgb(path: Path, image: Image.Image) -> Rgb:
     if image.mode == "F":
         raise BadPicture(f"{path} holds floating-point values, whose range is unknown; save it as 8 or 16 bits")
     profile = image.info.get("icc_profile")
+    if image.has_transparency_data:
+        image = image.convert("RGBA").convert("RGB")  # directly, a palette's transparent colour could change
+    elif image.mode == "P":
+        image = image.convert("RGB")
     if profile and image.mode in {"RGB", "CMYK", "L"}:
         image = _to_srgb(image, profile)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")  # a palette's transparent colour must not become black
     return to_tensor(image.convert("RGB"))
 
 

@@ -52,7 +52,12 @@ def load_data(settings: DataSettings) -> DataSet:
         raise BadData(
             f"category {', '.join(settings.category)} given; only cifar10 has categories, not {settings.name}"
         )
-    return source(settings.name).load(settings)
+    data = source(settings.name).load(settings)
+    if not len(data.train) or not len(data.test):
+        raise BadData(
+            f"{data.name}: {len(data.train)} pictures to train on, {len(data.test)} to test; expected some of each"
+        )
+    return data
 
 
 def fetch_data(name: str, root: Path | None) -> Iterator[tuple[int, int]]:

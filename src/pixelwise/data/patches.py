@@ -4,17 +4,23 @@ A large scale (small short side) shows whole scenes in a patch, a small one show
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import torch
+from jaxtyping import UInt8
 from PIL import Image
+from torch import Tensor
 
-from ..shapes import Pixels, Rgb
+from ..shapes import Rgb
 from .images import to_image, to_tensor
+
+# n colour squares of s x s pixels, cut from a picture of another size.
+Patches: TypeAlias = UInt8[Tensor, "n 3 s s"]
 
 LONGEST_STRIP = 16  # of a very long picture, the middle part of at most 16 times its short side is used
 
 
-def cut_patches(rgb: Rgb, patch: int, scales: Sequence[int]) -> Pixels:
+def cut_patches(rgb: Rgb, patch: int, scales: Sequence[int]) -> Patches:
     """The squares of `patch` x `patch` pixels of a centred grid, at each scale that does not enlarge the picture.
 
     Args:
@@ -29,7 +35,7 @@ def cut_patches(rgb: Rgb, patch: int, scales: Sequence[int]) -> Pixels:
     return torch.cat([_grid(to_tensor(_resized(image, size)), patch) for size in sizes])
 
 
-def thinned(patches: Pixels, most: int) -> list[int]:
+def thinned(patches: Patches, most: int) -> list[int]:
     """Indices of at most `most` patches, evenly spaced."""
     if len(patches) <= most:
         return list(range(len(patches)))
@@ -52,7 +58,7 @@ def _resized(image: Image.Image, short: int) -> Image.Image:
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _grid(rgb: Rgb, patch: int) -> Pixels:
+def _grid(rgb: Rgb, patch: int) -> Patches:
     _, h, w = rgb.shape
     return torch.stack([rgb[:, y : y + patch, x : x + patch] for y in _starts(h, patch) for x in _starts(w, patch)])
 

@@ -8,15 +8,18 @@ from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from ..grey import GREY_LEVELS, grey_levels
-from ..shapes import ClassIds, Grey, GreyLevels, Logits
+from ..shapes import Grey, GreyLevels, Logits
 
 PRIOR_PIXELS = (
     0.1  # weight, in pixels, of the overall class shares at each level; on validation 0.01 to 1 differ by 1e-4
 )
+
+# Grey pictures (n, 1, h, w) and their true classes (n, h, w); n, h and w may differ from batch to batch.
+GreyBatch = tuple[Float[Tensor, "_ 1 _ _"], UInt8[Tensor, "_ _ _"]]
 
 
 class GreyTable:
@@ -30,8 +33,8 @@ class GreyTable:
         self.counts = counts
 
     @classmethod
-    def fitted(cls, k: int, batches: Iterable[tuple[Grey, ClassIds]]) -> "GreyTable":
-        """Count the classes of k at each grey level."""
+    def fitted(cls, k: int, batches: Iterable[GreyBatch]) -> "GreyTable":
+        """Count which of k classes stood at each grey level, over batches of grey pictures and their true classes."""
         counts = torch.zeros(GREY_LEVELS * k, dtype=torch.int64)
         for grey, ids in batches:
             cells = grey_levels(grey) * k + ids

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..shapes import Grey, Logits
+from .conv import MyConv2d
 from .lookup import GreyTable, Lookup
 from .sizes import cropped_to, padded_to_multiple
 
@@ -22,7 +23,7 @@ class ResidualUNet(nn.Module):
     """The lookup's log-probabilities plus what a U-Net makes of the neighbourhood; any picture size.
 
     Args:
-        kernel: side of the filters, odd.
+        kernel: side of the filters.
         num_filters: NF at full resolution; 2NF at half and 4NF at a quarter.
         num_colours: NC, the number of classes.
         table: counts of the training pictures, for the lookup.
@@ -37,7 +38,7 @@ class ResidualUNet(nn.Module):
         self.bottom = two_convolutions(2 * nf, 4 * nf, kernel)
         self.up_half = two_convolutions(4 * nf + 2 * nf, 2 * nf, kernel)
         self.up_full = two_convolutions(2 * nf + nf, nf, kernel)
-        self.last = nn.Conv2d(nf, num_colours, 1)
+        self.last = MyConv2d(nf, num_colours, 1)
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
 
@@ -57,8 +58,7 @@ def two_convolutions(channels: int, filters: int, kernel: int) -> nn.Sequential:
     """Twice convolution, BatchNorm, ReLU; the size is kept."""
     layers: list[nn.Module] = []
     for entering in (channels, filters):
-        convolution = nn.Conv2d(entering, filters, kernel, padding="same", bias=False)  # BatchNorm has the bias
-        layers += [convolution, nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
+        layers += [MyConv2d(entering, filters, kernel), nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 

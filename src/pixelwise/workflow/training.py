@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from ..classes.palette import Palette, fit_palette, load_palette
-from ..counts import PixelCounts
-from ..data.batches import in_order
+from ..data.batches import Encoded, in_order
 from ..data.load import load_data
 from ..data.pictures import DataSet, Pictures
 from ..errors import BadRun, BadSetting, Interrupted
-from ..evaluate import evaluate_colour, logits_of
+from ..evaluate import count_pixels, evaluate_colour
 from ..files import write_json
 from ..grey import grey_of
+from ..models.answer import logits_of
 from ..models.build import build_model
 from ..models.lookup import GreyTable, Lookup
 from ..report.figures import curve, evenly_spaced, gallery, save_figure
@@ -128,8 +128,7 @@ def fit_table(palette: Palette, pictures: Pictures) -> GreyTable:
 def _fitting(training: Training, palette: Palette, data: DataSet, device: torch.device) -> Iterator[StepRow | EpochRow]:
     if training.finished:
         return iter(())
-    train = data.train, palette.encode(data.train.pixels)
-    validation = data.validation, palette.encode(data.validation.pixels)
+    train, validation = Encoded.by(palette, data.train), Encoded.by(palette, data.validation)
     return fit(training, palette, train, validation, device)
 
 
@@ -172,9 +171,7 @@ def validation_lookup(palette: Palette, table: GreyTable, validation: Pictures) 
     """The lookup's cross-entropy and accuracy on the validation split, if there is one."""
     if not len(validation):
         return None
-    counts, lookup = PixelCounts(len(palette)), Lookup(len(palette), table)
-    for some, seen in in_order(validation, palette, TABLE_BATCH):
-        counts.add(lookup(seen), palette.encode(some.pixels))
+    counts = count_pixels(Lookup(len(palette), table), palette, Encoded.by(palette, validation))
     return counts.cross_entropy, counts.accuracy
 
 

@@ -1,0 +1,44 @@
+# make demo and make test do all their own set-up on a fresh machine: a virtual environment, the install, the run.
+# PYTHON=python3.12 make test takes another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: help demo test check format results clean
+
+help:
+	@echo "make demo     train four models on embedded photographs and write pixelwise-demo/index.html (about 4 minutes)"
+	@echo "make test     run the tests"
+	@echo "make check    style, types, import directions"
+	@echo "make format   put the code in order"
+	@echo "make results  measure docs/results again (about an hour; ROOT=folder with CIFAR-10)"
+	@echo "make clean    remove what make has made"
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/pixelwise demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_house.py
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+results: $(READY)
+	$(BIN)/python benchmarks/horses.py --root $(ROOT) --out docs/results
+
+clean:
+	rm -rf $(VENV) pixelwise-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

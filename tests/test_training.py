@@ -1,0 +1,146 @@
+"""The loop learns, repeats itself, resumes bit for bit, counts a short last batch right, and stops on nonsense."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from pixelwise.config import TrainSettings
+from pixelwise.data.batches import Encoded
+from pixelwise.data.pictures import Pictures
+from pixelwise.errors import BadRun, Diverged
+from pixelwise.models.cnn import Cnn
+from pixelwise.train import EpochRow, StepRow, Training, fit, learning_rate_at
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def data(palette):
+    """Ten pictures of 8 x 8 in the palette's colours, striped by grey, so that there is something to learn."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, 4, (10, 2, 2), generator=generator).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    pictures = Pictures(palette.decode(ids.to(torch.uint8)), [str(i) for i in range(10)])
+    return Encoded.by(palette, pictures)
+
+
+def training_of(settings):
+    torch.manual_seed(settings.seed)
+    return Training(Cnn(3, 8, 4), settings)
+
+
+def rows_of(training, palette, data, validation=None):
+    return list(fit(training, palette, data, validation, CPU))
+
+
+def without_seconds(rows):
+    return [dataclasses.replace(row, seconds=0.0) for row in rows if isinstance(row, EpochRow)]
+
+
+def test_loss_falls_fivefold_on_a_few_pictures(palette, data):
+    training = training_of(TrainSettings(epochs=40, batch_size=5, learning_rate=1e-2))
+    rows = without_seconds(rows_of(training, palette, data))
+    assert rows[-1].train_loss < rows[0].train_loss / 5
+
+
+def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(palette, data):
+    settings = TrainSettings(epochs=2, batch_size=4, flips=True)
+    one, same, other = (training_of(s) for s in (settings, settings, dataclasses.replace(settings, seed=1)))
+    rows = [without_seconds(rows_of(t, palette, data, data)) for t in (one, same, other)]
+    assert rows[0] == rows[1] != rows[2]
+    assert all(torch.equal(a, b) for a, b in zip(one.tensors().values(), same.tensors().values(), strict=True))
+
+
+@pytest.mark.parametrize("stop_after", range(1, 9))
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_a_run_stopped_after_any_step_resumes_to_the_same_bits(palette, data, stop_after, optimizer):
+    settings = TrainSettings(epochs=2, batch_size=3, schedule="one_cycle", flips=True, optimizer=optimizer)
+    unbroken = training_of(settings)
+    expected = without_seconds(rows_of(unbroken, palette, data, data))
+    broken = training_of(settings)
+    steps = 0
+    for row in fit(broken, palette, data, data, CPU):
+        steps += isinstance(row, StepRow)
+        if steps == stop_after:
+            break
+    resumed = training_of(dataclasses.replace(settings))
+    resumed.restore(broken.tensors(), broken.progress())
+    rows_of(resumed, palette, data, data)
+    assert without_seconds(resumed.rows) == expected
+    for name, tensor in unbroken.tensors().items():
+        assert torch.equal(tensor, resumed.tensors()[name]), name
+
+
+def test_a_short_last_batch_counts_by_its_pixels(palette, data):
+    """With a rate near zero the epoch's loss is the plain mean over all pixels, whatever the batches."""
+
+    class Constant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = nn.Parameter(torch.tensor([0.0, 1.0, 2.0, 3.0]))
+
+        def forward(self, x):
+            return self.bias.view(1, 4, 1, 1).expand(len(x), 4, *x.shape[2:])
+
+    ids = data.ids
+    expected = nn.functional.cross_entropy(torch.arange(4.0).expand(ids.numel(), 4), ids.flatten().long()).item()
+    settings = TrainSettings(epochs=1, batch_size=3, learning_rate=1e-12)
+    row = rows_of(Training(Constant(), settings), palette, data)[-1]
+    assert row.train_loss == pytest.approx(expected, rel=1e-6)
+    assert row.train_accuracy == pytest.approx((ids == 3).float().mean().item())
+
+
+def test_a_loss_that_is_no_number_stops_the_run_in_words(palette, data):
+    training = training_of(TrainSettings(epochs=30, batch_size=5, learning_rate=1e30))
+    with pytest.raises(Diverged, match=r"the loss became (nan|inf) in epoch \d+, step \d.*lower learning_rate"):
+        rows_of(training, palette, data)
+
+
+def test_weights_stay_as_they_were_when_the_first_loss_is_no_number(palette, data):
+    training = training_of(TrainSettings(epochs=1))
+    training.model.last.bias.data[0] = float("nan")
+    before = {name: p.clone() for name, p in training.model.named_parameters()}
+    with pytest.raises(Diverged):
+        rows_of(training, palette, data)
+    for name, p in training.model.named_parameters():
+        assert torch.equal(p.nan_to_num(), before[name].nan_to_num()), name
+
+
+def test_one_cycle_rises_to_the_rate_and_falls_to_nothing():
+    settings = TrainSettings(learning_rate=0.1, schedule="one_cycle")
+    rates = [learning_rate_at(step, 100, settings) for step in range(100)]
+    top = rates.index(max(rates))
+    assert rates[0] == pytest.approx(0.1 / 25)
+    assert (top, rates[top]) == (19, pytest.approx(0.1))
+    assert rates[:20] == sorted(rates[:20])
+    assert rates[19:] == sorted(rates[19:], reverse=True)
+    assert rates[-1] == pytest.approx(0.1 / 25 / 10_000)
+    assert all(math.isfinite(learning_rate_at(step, n, settings)) for n in (1, 2, 3, 4, 7) for step in range(n))
+
+
+def test_one_cycle_agrees_with_torchs():
+    settings = TrainSettings(learning_rate=0.1, schedule="one_cycle")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=50, pct_start=0.2)
+    for step in range(50):
+        assert learning_rate_at(step, 50, settings) == pytest.approx(theirs.get_last_lr()[0], rel=1e-9)
+        optimizer.step()
+        theirs.step()
+
+
+def test_weight_decay_spares_biases_and_normalization():
+    decay = {}
+    training = training_of(TrainSettings(weight_decay=0.5))
+    for group in training.optimizer.param_groups:
+        for p in group["params"]:
+            decay[id(p)] = group["weight_decay"]
+    for name, p in training.model.named_parameters():
+        assert decay[id(p)] == (0.5 if p.ndim == 4 else 0), name
+
+
+def test_a_checkpoint_of_another_model_is_refused():
+    small, large = (Training(Cnn(3, nf, 4), TrainSettings()) for nf in (8, 9))
+    with pytest.raises(BadRun, match="does not fit this model"):
+        large.restore(small.tensors(), small.progress())
