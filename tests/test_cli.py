@@ -115,10 +115,10 @@ def test_every_model_trains_and_evaluates(model, pictures, tmp_path):
 
 def test_evaluation_says_what_it_measured(finished, pictures):
     out = json.loads(ok("evaluate", finished, "--split", "validation", "--json"))
-    assert (out["split"], out["data"], out["model"], out["task"]) == ("validation", "pictures", "unet", "colour")
+    assert (out["split"], out["data"], out["model"], out["task"]) == ("validation", "folder", "unet", "colour")
     assert out["pixels"] == out["pictures"] * 16 * 16
     words = ok("evaluate", finished)
-    assert "unet on the test pictures of pictures" in words
+    assert "unet on the test pictures of folder" in words
     assert "cross-entropy" in words
 
 
@@ -294,7 +294,7 @@ def test_a_run_is_evaluated_on_other_pictures_without_losing_its_own_result(copi
         Image.fromarray(scenery(number + 50)).save(tmp_path / f"other{number}.png")
     before = (copied / "evaluation.json").read_text()
     other = json.loads(ok("evaluate", copied, "--root", tmp_path, "--json"))
-    assert other["data"] == tmp_path.name
+    assert other["pixels"] != json.loads(before)["pixels"]
     assert (copied / "evaluation.json").read_text() == before
 
 

@@ -85,7 +85,7 @@ def test_validation_is_the_share_asked_of_the_training_pictures_and_apart_from_t
 
 def test_a_category_leaves_the_others_out(cifar):
     data = cifar_of(cifar, "bird", "frog", validation=0.0)  # labels 2 and 6
-    assert data.name == "cifar10 bird, frog"
+    assert (data.name, data.title) == ("cifar10", "CIFAR-10 bird, frog")
     assert corner_colours(data.train) == [(f, i, 200) for f in range(5) for i in (1, 3)]
     assert corner_colours(data.test) == [(9, 1, 100), (9, 3, 100)]
 
@@ -288,7 +288,7 @@ def write_scenery(folder: Path, *numbers: int) -> None:
 
 def test_a_folder_is_split_by_picture_with_the_rest_to_train_on(folder_of_pictures):
     data = folder_of(folder_of_pictures)
-    assert data.name == "pictures"
+    assert (data.name, data.title) == ("folder", "pictures")
     assert [len(part) for part in (data.train, data.validation, data.test)] == [3, 2, 1]
     assert data.train.pixels.shape == (3, 3, 8, 8)
     assert sorted([*data.train.names, *data.validation.names, *data.test.names]) == [f"{i}.png#0" for i in range(6)]
@@ -296,7 +296,7 @@ def test_a_folder_is_split_by_picture_with_the_rest_to_train_on(folder_of_pictur
 
 def test_the_folder_itself_has_a_name_when_it_is_given_as_a_dot(folder_of_pictures, monkeypatch):
     monkeypatch.chdir(folder_of_pictures)
-    assert folder_of(Path()).name == "pictures"
+    assert folder_of(Path()).title == "pictures"
 
 
 def test_the_split_does_not_depend_on_the_files_names(folder_of_pictures):

@@ -48,7 +48,8 @@ def load_cifar10(settings: DataSettings) -> DataSet:
     kept = without_copies(hashes, banned)
     validation, training = ranked_split([hashes[i] for i in kept], [settings.validation])
     return DataSet(
-        name="cifar10" if not settings.category else f"cifar10 {', '.join(settings.category)}",
+        name="cifar10",
+        title=f"CIFAR-10 {', '.join(settings.category)}".rstrip(),
         train=train.take([kept[i] for i in training]),
         validation=train.take([kept[i] for i in validation]),
         test=test,

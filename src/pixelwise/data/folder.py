@@ -33,7 +33,7 @@ def load_folder(settings: DataSettings) -> DataSet:
         raise BadData("data set 'folder' needs a folder of pictures; give --root FOLDER")
     root = Path(settings.root)
     train, validation, test = _named_splits(root, settings) or _content_splits(root, settings)
-    return DataSet(root.absolute().name, *(patches_of(part, settings) for part in (train, validation, test)))
+    return DataSet("folder", root.absolute().name, *(patches_of(part, settings) for part in (train, validation, test)))
 
 
 def patches_of(pictures: Sequence[Picture], settings: DataSettings) -> Pictures:

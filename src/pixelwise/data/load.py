@@ -55,7 +55,7 @@ def load_data(settings: DataSettings) -> DataSet:
     data = source(settings.name).load(settings)
     if not len(data.train) or not len(data.test):
         raise BadData(
-            f"{data.name}: {len(data.train)} pictures to train on, {len(data.test)} to test; expected some of each"
+            f"{data.title}: {len(data.train)} pictures to train on, {len(data.test)} to test; expected some of each"
         )
     return data
 

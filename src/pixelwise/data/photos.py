@@ -29,7 +29,7 @@ def load_photos(settings: DataSettings) -> DataSet:
         BadData: an installed package does not carry its photographs.
     """
     splits: tuple[Split, ...] = ("train", "validation", "test")
-    return DataSet("photos", *(patches_of(read_all(photographs(split)), settings) for split in splits))
+    return DataSet("photos", "photos", *(patches_of(read_all(photographs(split)), settings) for split in splits))
 
 
 def photographs(split: Split) -> list[Path]:

@@ -38,9 +38,10 @@ class Pictures:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A data set in three splits; no picture is in two of them."""
+    """A data set in three splits; no picture is in two of them. Its title is for people, its name for the table."""
 
     name: str
+    title: str
     train: Pictures
     validation: Pictures
     test: Pictures

@@ -44,7 +44,7 @@ class ResidualUNet(nn.Module):
 
     def forward(self, grey: Grey) -> Logits:
         """Logits of grey pictures."""
-        x = padded_to_multiple((grey - 0.5) * 4, STEP).contiguous(memory_format=torch.channels_last)
+        x = padded_to_multiple((grey - 0.5) * 4, STEP)
         whole = self.down_full(x)
         half = self.down_half(F.max_pool2d(whole, 2))
         y = self.bottom(F.max_pool2d(half, 2))

@@ -66,7 +66,8 @@ def evaluate_run(
     trained = load_trained(folder)
     settings = trained.plan.data
     if data is not None or root is not None or category:
-        given = {"name": data or settings.name, "category": category or (() if data else settings.category)}
+        same = data is None or data == settings.name
+        given = {"name": data or settings.name, "category": category or (settings.category if same else ())}
         settings = DataSettings.from_mapping({**settings.to_mapping(), **given, "root": str(root) if root else None})
     pictures = load_data(settings)
     names = (trained.plan.model.name, pictures.name, split)

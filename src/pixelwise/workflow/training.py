@@ -21,6 +21,7 @@ from ..models.lookup import GreyTable, Lookup
 from ..report.figures import curve, evenly_spaced, gallery, save_figure
 from ..runs import Run
 from ..train import EpochRow, StepRow, Training, fit
+from .finished import load_trained
 from .plan import Plan
 
 CHECKPOINT_SHARE = 0.02  # of the time may go into checkpoints between epochs
@@ -62,7 +63,7 @@ def train_colour(
     run.load_checkpoint(training)
     yield from _kept(run, training, _fitting(training, palette, data, device), stopping)
     run.save_model(training.model)
-    _finish(run, training, palette, table, data)
+    _finish(run, data)
 
 
 def choose_device(name: str) -> torch.device:
@@ -152,19 +153,18 @@ def _kept(
             )
 
 
-def _finish(run: Run, training: Training, palette: Palette, table: GreyTable, data: DataSet) -> None:
-    """Evaluate the trained model on the test split and draw the curve and the gallery."""
-    plan = Plan.of_run(run)
-    model = training.model.cpu()
-    evaluation = evaluate_colour(model, palette, table, data.test, names=(plan.model.name, data.name, "test"))
+def _finish(run: Run, data: DataSet) -> None:
+    """Evaluate what was saved, as any reader of the run would, on the test split; draw the curve and the gallery."""
+    trained = load_trained(run.folder)
+    model, palette, name = trained.model, trained.palette, trained.plan.model.name
+    evaluation = evaluate_colour(model, palette, trained.table, data.test, names=(name, data.name, "test"))
     write_json(run / "evaluation.json", evaluation.to_mapping())
-    title = f"{plan.model.name} on {data.name}, {len(palette)} colours"
-    if training.optimizer:
-        save_figure(curve(training.rows, title, validation_lookup(palette, table, data.validation)), run / "curve.png")
-    shown = data.test.take(evenly_spaced(len(data.test)))
-    save_figure(
-        gallery(gallery_rows({plan.model.name: model}, palette, shown), f"{title}: test pictures"), run / "gallery.png"
-    )
+    title = f"{name} on {data.title}, {len(palette)} colours"
+    if any(True for _ in model.parameters()):  # a model without weights has no curve
+        lookup = validation_lookup(palette, trained.table, data.validation)
+        save_figure(curve(run.rows(), title, lookup), run / "curve.png")
+    rows = gallery_rows({name: model}, palette, data.test.take(evenly_spaced(len(data.test))))
+    save_figure(gallery(rows, f"{title}: test pictures"), run / "gallery.png")
 
 
 def validation_lookup(palette: Palette, table: GreyTable, validation: Pictures) -> tuple[float, float] | None:
