@@ -15,17 +15,17 @@ from .evaluate import ColourEvaluation
 from .files import write_json
 from .grey import grey_of
 from .predict import colourize
-from .report.figures import curve, evenly_spaced, gallery
-from .report.page import Page, Section, Shown, figure_shown, photograph_shown, write_page
+from .report.figures import curve, evenly_spaced, gallery, photographs, save_figure
+from .report.page import Page, Section, figure_shown, photograph_shown, write_page
 from .report.tables import Table, comparison
 from .runs import Run
+from .shapes import Rgb
 from .train import EpochRow, StepRow
 from .workflow.finished import Trained, load_trained
 from .workflow.plan import Plan
 from .workflow.training import gallery_rows, train_colour, validation_lookup
 
 EPOCHS = {"lookup": 1, "cnn": 25, "unet": 25, "residual_unet": 10}  # what two cores do in about three minutes
-SHOWN_COLUMNS = 3
 
 Show = Callable[[Iterator[StepRow | EpochRow], str, int], object]
 """Runs a training to its end while showing it."""
@@ -67,36 +67,39 @@ def run_demo(out: Path, show: Show, epochs: dict[str, int] | None = None) -> Dem
     table = comparison(evaluations, list(zip(weights, seconds.values(), strict=True)))
     data = load_data(plans["lookup"].data)
     result = DemoResult(out / "index.html", table, evaluations, seconds)
-    write_page(_page(result, trained, runs, data), result.page)
+    best = min(evaluations, key=lambda e: e.cross_entropy).model
+    coloured = _coloured(trained[best])
+    save_figure(photographs(list(coloured.values()), COLUMNS), out / "photographs.png")
+    sections = [
+        _photograph_section(best, coloured),
+        _gallery_section(trained, data),
+        _curve_section(trained, runs, data),
+    ]
+    colours = len(trained[best].palette)
+    write_page(_page(result, colours, runs[best].environment(), data, sections), result.page)
     write_json(out / "demo.json", result.to_mapping())
     return result
 
 
-def _page(result: DemoResult, trained: dict[str, Trained], runs: dict[str, Run], data: DataSet) -> Page:
+def _page(result: DemoResult, colours: int, machine: dict[str, Any], data: DataSet, sections: list[Section]) -> Page:
     first = result.evaluations[0]
-    best = min(result.evaluations, key=lambda e: e.cross_entropy)
-    palette = trained[best.model].palette
-    machine = runs[best.model].environment()
     return Page(
         title="Every pixel is a classification problem",
         lead=(
-            f"Four models see grey photographs and choose one of {len(palette)} colours for every pixel. They learnt "
+            f"Four models see grey photographs and choose one of {colours} colours for every pixel. They learnt "
             f"from {len(data.train):,} small patches of four photographs and are judged on {first.pictures:,} patches "
             "of two others, a cat and a cup of coffee, that none of them has seen."
         ),
         table_title="How good are they?",
         table=result.table,
         table_note=(
-            "Accuracy: share of pixels whose likeliest colour is the nearest palette colour of the truth. "
-            "Cross-entropy: nats per pixel. Skill: the share of the lookup table's cross-entropy that is saved; at 0 a "
-            "model knows no more than each grey value says by itself, below 0 less. PSNR and CIEDE2000 compare painted "
-            "pictures with the truth. One seed; training seconds on this machine."
+            "Accuracy: share of pixels whose likeliest colour is the palette colour nearest to the truth. Loss: "
+            "cross-entropy in nats per pixel. Skill: the share of the lookup table's loss that is saved; at 0 a model "
+            "knows no more than each grey value says by itself, below 0 less. PSNR and CIEDE2000 compare painted "
+            "pictures with the truth: grey as it is, and as a ceiling every pixel in its right palette colour. One "
+            "seed; seconds of training on this machine."
         ),
-        sections=[
-            _photograph_section(best.model, trained[best.model]),
-            _gallery_section(trained, data),
-            _curve_section(trained, runs, data),
-        ],
+        sections=sections,
         footer=[
             f"pixelwise {machine['pixelwise']}, torch {machine['torch']}, {machine['processor']}, "
             f"{machine['threads']} threads, {machine['started'][:10]}. Made by: pixelwise demo",
@@ -105,23 +108,31 @@ def _page(result: DemoResult, trained: dict[str, Trained], runs: dict[str, Run],
     )
 
 
-def _photograph_section(name: str, trained: Trained) -> Section:
-    shown: list[Shown] = []
+COLUMNS = ("what the network sees", "coloured by pixelwise", "truth")
+
+
+def _coloured(trained: Trained) -> dict[str, list[Rgb]]:
+    """The test photographs whole: in grey, coloured by a model, and in their true colours."""
+    shown = {}
     for title in (title for title, (split, _, _) in PHOTOGRAPHS.items() if split == "test"):
         truth = open_picture(photograph(title)).rgb
         grey = (grey_of(truth.unsqueeze(0)) * 255).round().to(torch.uint8)[0].expand(3, -1, -1)
-        coloured = colourize(trained.model, trained.palette, truth)
-        shown += [
-            photograph_shown(grey, f"{title} in grey", "what the network sees"),
-            photograph_shown(coloured, f"{title} coloured by {name}", f"coloured by {name}"),
-            photograph_shown(truth, f"{title} in its true colours", "truth"),
-        ]
+        shown[title] = [grey, colourize(trained.model, trained.palette, truth), truth]
+    return shown
+
+
+def _photograph_section(name: str, photographs: dict[str, list[Rgb]]) -> Section:
     text = (
         f"Whole photographs through {name}, the best of the four by cross-entropy, in their own size and with their "
         "own light. Four photographs and a minute of training teach no cat's colour: expect a hint of tone, not a "
         "likeness."
     )
-    return Section("In full size", text, shown, columns=SHOWN_COLUMNS)
+    shown = [
+        photograph_shown(picture, f"{title}: {column}", column)
+        for title, pictures in photographs.items()
+        for picture, column in zip(pictures, COLUMNS, strict=True)
+    ]
+    return Section("In full size", text, shown, columns=len(COLUMNS))
 
 
 def _gallery_section(trained: dict[str, Trained], data: DataSet) -> Section:

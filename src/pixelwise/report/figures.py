@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ..files import replacing
-from ..shapes import Pixels
+from ..shapes import Pixels, Rgb
 from ..train import EpochRow
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
@@ -93,6 +93,25 @@ def _side_by_side(pixels: Pixels) -> Tensor:
     framed = torch.full((n, c, h + GAP, w + GAP), 255, dtype=torch.uint8)
     framed[:, :, GAP:, :w] = pixels
     return framed.permute(1, 2, 0, 3).reshape(c, h + GAP, n * (w + GAP))[:, :, :-GAP]
+
+
+def photographs(rows: Sequence[Sequence[Rgb]], headings: Sequence[str]) -> Figure:
+    """Photographs of any size in a grid, a heading over each column.
+
+    Args:
+        rows: the photographs; those of one row have one shape.
+        headings: one for each column.
+    """
+    wide = INCHES_WIDE / len(headings)
+    heights = [wide * row[0].shape[1] / row[0].shape[2] for row in rows]
+    figure = Figure(figsize=(INCHES_WIDE, sum(heights) + 0.3), layout="constrained")
+    grid = figure.subplots(len(rows), len(headings), squeeze=False, gridspec_kw={"height_ratios": heights})
+    for row, (pictures, places) in enumerate(zip(rows, grid, strict=True)):
+        for picture, axes, heading in zip(pictures, places, headings, strict=True):
+            axes.imshow(picture.permute(1, 2, 0).numpy())
+            axes.set_axis_off()
+            axes.set_title(heading if row == 0 else "", fontsize=11)
+    return figure
 
 
 def evenly_spaced(count: int, shown: int = SHOWN) -> list[int]:

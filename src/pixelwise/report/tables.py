@@ -40,34 +40,26 @@ def values_of(e: ColourEvaluation) -> list[tuple[str, str]]:
 
 
 def comparison(evaluations: Sequence[ColourEvaluation], costs: Sequence[tuple[int, float]]) -> Table:
-    """Models on one split, from the baselines up, with their weights and training seconds.
+    """Models on one split between floor and ceiling, with their weights and training seconds; narrow, for a terminal.
 
     Args:
         evaluations: one for each model, all of the same split.
         costs: learned weights and training seconds of each.
     """
     first = evaluations[0]
-    headings = ["model", "accuracy", "cross-entropy", "skill", "PSNR", "CIEDE2000", "weights", "training"]
-    grey = ["grey picture as it is", "", "", "", f"{first.psnr_grey:.1f} dB", f"{first.ciede2000_grey:.1f}", "", ""]
-    majority = [f"{first.majority_accuracy:.1%}", f"{first.majority_cross_entropy:.3f}"]
-    ceiling = [f"{first.psnr_ceiling:.1f} dB", f"{first.ciede2000_ceiling:.1f}"]
-    rows = [
-        grey,
-        ["majority (one colour)", *majority, *[""] * 5],
-        *(
-            [e.model, *_scores(e), f"{weights:,}", f"{seconds:.0f} s"]
-            for e, (weights, seconds) in zip(evaluations, costs, strict=True)
-        ),
-        ["every pixel right (ceiling)", "100.0%", "0.000", "+1.000", *ceiling, "", ""],
+    headings = ["model", "accuracy", "loss", "skill", "PSNR dB", "CIEDE2000", "weights", "seconds"]
+    floor = [
+        ["grey as it is", *[""] * 3, f"{first.psnr_grey:.1f}", f"{first.ciede2000_grey:.1f}", "", ""],
+        ["majority", f"{first.majority_accuracy:.1%}", f"{first.majority_cross_entropy:.3f}", *[""] * 5],
     ]
-    return Table(headings, rows)
+    rows = [
+        [e.model, *_scores(e), f"{weights:,}", f"{seconds:.0f}"]
+        for e, (weights, seconds) in zip(evaluations, costs, strict=True)
+    ]
+    best = [f"{first.psnr_ceiling:.1f}", f"{first.ciede2000_ceiling:.1f}"]
+    return Table(headings, [*floor, *rows, ["ceiling", "100.0%", "0.000", "+1.000", *best, "", ""]])
 
 
 def _scores(e: ColourEvaluation) -> list[str]:
-    return [
-        f"{e.accuracy:.1%}",
-        f"{e.cross_entropy:.3f}",
-        f"{e.skill:+.3f}",
-        f"{e.psnr:.1f} dB",
-        f"{e.ciede2000:.1f}",
-    ]
+    scores = [f"{e.accuracy:.1%}", f"{e.cross_entropy:.3f}", f"{e.skill:+.3f}"]
+    return [*scores, f"{e.psnr:.1f}", f"{e.ciede2000:.1f}"]
