@@ -13,7 +13,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make check    style, types, import directions"
 	@echo "make format   put the code in order"
-	@echo "make results  measure docs/results again (about an hour; ROOT=folder with CIFAR-10)"
+	@echo "make results  measure docs/results again (about half an hour; ROOT=folder with CIFAR-10)"
 	@echo "make clean    remove what make has made"
 
 $(READY): pyproject.toml

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelwise import ColourEvaluation, Plan, load_trained, train_colour
+from pixelwise import ColourEvaluation, Plan, load_data, load_trained, train_colour
 from pixelwise.console import show_training
 from pixelwise.files import write_text
 from pixelwise.report.tables import Table
@@ -86,6 +86,7 @@ def markdown(table: Sequence[Sequence[Measured]], seeds: Sequence[int], command:
     """The report, from the runs alone."""
     first = table[0][0].evaluation
     machine = table[-1][-1].run.environment()
+    data = load_data(table[0][0].plan.data)
     headings = ["model", "weights", "accuracy", "at least", "cross-entropy", "at most"]
     headings += ["skill", "PSNR (dB)", "CIEDE2000", "seconds", "n seeds"]
     lines = [
@@ -107,8 +108,10 @@ def markdown(table: Sequence[Sequence[Measured]], seeds: Sequence[int], command:
         "## Protocol",
         "",
         "Grey is the mean of red, green and blue; classes are the nearest of the palette's 24 RGB colours. Of the "
-        "5,000 training horses 500 are kept for validation, chosen by their content; all choices were made on those, "
-        "and the test pictures were used for this table alone. Seconds are of training and validation.",
+        f"{len(data.train) + len(data.validation):,} training horses {len(data.validation):,} are kept for validation, "
+        "chosen by their content; all choices were made on those, "
+        "the best epoch among them, and the test pictures were used for this table alone. Seconds are of training and "
+        "validation.",
         "",
     ]
     for runs in table:

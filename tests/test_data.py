@@ -20,9 +20,9 @@ from pixelwise.data.cifar10 import TEST_FILE, TRAIN_FILES, load_cifar10, unpack
 from pixelwise.data.download import fetch
 from pixelwise.data.folder import load_folder
 from pixelwise.data.load import fetch_data, load_data
-from pixelwise.data.patches import cut_patches, thinned
+from pixelwise.data.patches import cut_patches
 from pixelwise.data.photos import PHOTOGRAPHS
-from pixelwise.data.pictures import DataSet, Pictures
+from pixelwise.data.pictures import DataSet, Pictures, evenly_spaced
 from pixelwise.data.split import ranked_split, without_copies
 from pixelwise.errors import BadData, BadPicture, BadSetting, UnknownName
 
@@ -416,7 +416,7 @@ def test_a_scale_of_the_pictures_own_size_keeps_its_pixels_and_leaves_even_margi
 
 @pytest.mark.parametrize(("count", "most", "kept"), [(3, 5, [0, 1, 2]), (5, 5, [0, 1, 2, 3, 4]), (10, 4, [0, 2, 5, 7])])
 def test_too_many_patches_are_thinned_evenly(count, most, kept):
-    assert thinned(noise(count, 3, 2, 2), most) == kept
+    assert evenly_spaced(count, most) == kept
 
 
 # --- photographs ---

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
+from pixelwise.data.pictures import evenly_spaced
 from pixelwise.demo import run_demo
-from pixelwise.report.figures import curve, evenly_spaced, gallery, save_figure
+from pixelwise.report.figures import curve, gallery, save_figure
 from pixelwise.report.page import Page, Section, write_page
 from pixelwise.report.tables import Table
 from pixelwise.train import EpochRow
@@ -19,7 +20,7 @@ def demo(tmp_path_factory):
         assert sum(isinstance(row, EpochRow) for row in rows) == epochs
 
     out = tmp_path_factory.mktemp("demo")
-    return out, run_demo(out, quietly, epochs={"lookup": 1, "cnn": 1})
+    return out, run_demo(out, quietly, epochs={"lookup": 1, "cnn": 2})
 
 
 def test_the_demo_compares_its_models_with_the_baselines(demo):
@@ -47,7 +48,7 @@ def test_a_second_demo_takes_what_is_there(demo):
     def nothing_to_do(rows, name, epochs):
         assert list(rows) == []
 
-    assert run_demo(out, nothing_to_do, epochs={"lookup": 1, "cnn": 1}).table == first.table
+    assert run_demo(out, nothing_to_do, epochs={"lookup": 1, "cnn": 2}).table == first.table
 
 
 def test_what_a_page_says_cannot_become_markup(tmp_path):
@@ -70,8 +71,8 @@ def test_a_gallery_shows_every_picture_unchanged():
 
 def test_galleries_take_evenly_spaced_pictures():
     assert evenly_spaced(100, 4) == [0, 25, 50, 75]
-    assert evenly_spaced(2) == [0, 1]
-    assert evenly_spaced(0) == []
+    assert evenly_spaced(2, 12) == [0, 1]
+    assert evenly_spaced(0, 12) == []
 
 
 def test_a_curve_has_both_lines_named_axes_and_the_lookup(tmp_path):

@@ -1,18 +1,16 @@
 """The command line: parse, call one function of the library, print. Heavy rooms are entered only when needed."""
 
+import io
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from . import __version__
 from .errors import PixelwiseError
-
-if TYPE_CHECKING:
-    from .workflow.plan import Plan
-
 
 app = typer.Typer(
     name="pixelwise",
@@ -40,6 +38,7 @@ class SplitName(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+    ALL = "all"
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
@@ -82,9 +81,9 @@ def demo(
 @app.command()
 def train(
     task: Annotated[Task, typer.Argument(help="What to learn.")],
-    model: Annotated[str, typer.Option("--model", help="lookup, cnn, unet or residual_unet.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; new, or the one to resume.")],
-    data: Data = "photos",
+    model: Annotated[str | None, typer.Option(help="lookup, cnn, unet or residual_unet. [residual_unet]")] = None,
+    data: Data = None,
     root: Root = None,
     category: Category = None,
     validation: Annotated[float | None, typer.Option(help="Share of training pictures for validation. [0.1]")] = None,
@@ -101,6 +100,9 @@ def train(
     schedule: Annotated[str | None, typer.Option(help="constant or one_cycle.")] = None,
     flips: Annotated[bool | None, typer.Option("--flips/--no-flips", help="Mirror pictures at random.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Weights of the best epoch on validation, or the last. [best]")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order, flips and palette. [0]")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, if there is one.")] = False,
@@ -108,30 +110,43 @@ def train(
 ) -> None:
     """Train a model and write its run: settings, rows, weights, evaluation, curve and gallery.
 
-    Settings that are not given are the model's own: the classic exercise's for cnn and unet.
+    Settings that are not given are the model's own (the classic exercise's for cnn and unet), or, with --resume, the
+    run's.
     """
     from . import console
+    from .classes.palette import load_palette
     from .evaluate import ColourEvaluation
     from .report.tables import values_of
     from .runs import Run
+    from .workflow.plan import Plan
     from .workflow.training import choose_device, train_colour
 
     del task  # there is one so far
     pictures = {"name": data, "root": root and str(root), "category": _names(category), "validation": validation}
     sizes = {"kernel": kernel, "num_filters": num_filters, "num_colours": num_colours}
     training = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "optimizer": optimizer}
-    training |= {"weight_decay": weight_decay, "schedule": schedule, "flips": flips, "precision": precision}
-    plan = _plan(model, {**pictures, "patch": patch}, sizes, {**training, "seed": seed}, palette)
+    training |= {
+        "weight_decay": weight_decay,
+        "schedule": schedule,
+        "flips": flips,
+        "precision": precision,
+        "keep": keep,
+    }
+    run = Run(out)
+    if palette and num_colours is None:
+        sizes["num_colours"] = len(load_palette(palette))
+    given = (_given({**pictures, "patch": patch}), _given(sizes), _given({**training, "seed": seed}))
+    plan = Plan.from_given(model, *given, begun=Plan.of_run(run) if resume and run.begun else None)
     with console.stop_on_request() as stopping:
         rows = train_colour(
             plan, out, palette_file=palette, resume=resume, device=choose_device(device), stopping=stopping
         )
-        console.show_training(rows, f"training {model}", plan.train.epochs)
-    evaluation = ColourEvaluation(**Run(out).evaluation())
+        console.show_training(rows, f"training {plan.model.name}", plan.train.epochs)
+    evaluation = ColourEvaluation(**run.evaluation())
     if json:
         console.print_json({"run": str(out), **evaluation.to_mapping()})
         return
-    console.print_values(f"{model} on the test pictures of {evaluation.data}", values_of(evaluation))
+    console.print_values(f"{evaluation.model} on the test pictures of {evaluation.data}", values_of(evaluation))
     typer.echo(f"\nThe run, with curve.png and gallery.png: {out.resolve()}")
 
 
@@ -238,25 +253,19 @@ def data_list(json: Json = False) -> None:
 def data_fetch(
     name: Annotated[str, typer.Argument(help="cifar10.")],
     root: Annotated[Path | None, typer.Option("--root", help="Where to; otherwise the cache.")] = None,
+    json: Json = False,
 ) -> None:
     """Download a data set from its official address and check it."""
     from . import console
+    from .data.cifar10 import cache_folder
     from .data.load import fetch_data
 
+    root = root or cache_folder()
     console.download_bar(fetch_data(name, root), f"fetching {name}")
-    typer.echo(f"{name} is in {root or 'the cache'}")
-
-
-def _plan(
-    model: str, data: dict[str, Any], sizes: dict[str, Any], training: dict[str, Any], palette: Path | None
-) -> "Plan":
-    """The plan of what was given; a palette file says how many colours there are."""
-    from .classes.palette import load_palette
-    from .workflow.plan import Plan
-
-    if palette and sizes["num_colours"] is None:
-        sizes = {**sizes, "num_colours": len(load_palette(palette))}
-    return Plan.from_given(model, _given(data), _given(sizes), _given(training))
+    if json:
+        console.print_json({"data": name, "root": str(root)})
+    else:
+        typer.echo(f"{name} is in {root}")
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
@@ -268,11 +277,24 @@ def _names(listed: str | None) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """The console script: what users can mend is told in one line, with exit code 1, never as a traceback."""
+    """The console script: what went wrong is told in one line, with exit code 1, never as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file may be called what a terminal cannot write
     try:
         app()
     except PixelwiseError as error:
         typer.echo(f"error: {error}", err=True)
-    except (OSError, MemoryError) as error:
-        typer.echo(f"error: {error or 'out of memory'}; what was finished before is kept", err=True)
+    except OSError as error:
+        typer.echo(f"error: {error}; what was finished before is kept", err=True)
+    except Exception as error:  # a fault of pixelwise: users get a line, its developers the whole
+        if os.environ.get("PIXELWISE_TRACEBACK"):
+            raise
+        if isinstance(error, MemoryError) or "memory" in str(error):  # torch has no class of its own for it on CPUs
+            typer.echo("error: not enough memory; try fewer filters, a smaller patch or a smaller batch_size", err=True)
+        else:
+            fault = f"{type(error).__name__}: {error}"
+            typer.echo(
+                f"error: a fault in pixelwise ({fault}); PIXELWISE_TRACEBACK=1 shows where; please report it", err=True
+            )
     sys.exit(1)  # app() itself exits when all went well

@@ -10,9 +10,12 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import BadSetting
 
-Split = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "test", "all"]
 
 _Settings = TypeVar("_Settings", bound="Settings")  # not Self, which beartype cannot check in a single method
+
+
+LARGEST = 1e38  # about what float32 can hold
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +82,8 @@ def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - a type hint can b
 
 
 def _name_of(hint: Any) -> str:  # noqa: ANN401 - a type hint can be any object
+    if hint is float:
+        return "a finite number"
     return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
@@ -96,7 +101,7 @@ class DataSettings(Settings):
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
         self._need(0 <= self.validation < 1, "validation", "a share, 0 or more and below 1")
-        self._need(4 <= self.patch <= 512, "patch", "4 to 512 pixels")
+        self._need(8 <= self.patch <= 512, "patch", "8 to 512 pixels")
         self._need(len(self.scales) > 0 and all(1 <= s <= 4096 for s in self.scales), "scales", "1 to 4096 pixels each")
 
 
@@ -130,12 +135,13 @@ class TrainSettings(Settings):
     schedule: Literal["constant", "one_cycle"] = "constant"
     flips: bool = False  # mirror each picture left to right with probability 1/2
     precision: Literal["float32", "bfloat16"] = "float32"  # of the convolutions; weights stay in float32
+    keep: Literal["best", "last"] = "best"  # the epoch of lowest validation loss, if anything is kept for validation
     seed: int = 0  # of the weights, the order of the pictures and the flips
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
         self._need(1 <= self.epochs <= 1_000_000, "epochs", "1 or more")
         self._need(1 <= self.batch_size <= 1_000_000, "batch_size", "1 or more pictures")
-        self._need(self.learning_rate > 0, "learning_rate", "a number above 0")
-        self._need(self.weight_decay >= 0, "weight_decay", "0 or more")
+        self._need(0 < self.learning_rate <= LARGEST, "learning_rate", "a number above 0, at most 1e38")
+        self._need(0 <= self.weight_decay <= LARGEST, "weight_decay", "0 or more, at most 1e38")
         self._need(0 <= self.seed < 2**31, "seed", "0 or more, below 2^31")

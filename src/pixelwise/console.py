@@ -1,6 +1,7 @@
 """What people see in a terminal: progress with rate and time left on stderr, results on stdout."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
@@ -135,7 +136,7 @@ def stop_on_request() -> Iterator[Stopper]:
         if stopper.asked:
             signal.default_int_handler(number, frame)
         stopper.asked = True
-        stderr.print("stopping after this step; once more to stop at once")
+        os.write(2, b"\nstopping after this step; once more to stop at once\n")  # rich may be in the middle of a line
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -10,20 +10,20 @@ import torch
 from .data.images import open_picture
 from .data.load import load_data
 from .data.photos import PHOTOGRAPHS, photograph
-from .data.pictures import DataSet
+from .data.pictures import DataSet, evenly_spaced
 from .evaluate import ColourEvaluation
 from .files import write_json
 from .grey import grey_of
 from .predict import colourize
-from .report.figures import curve, evenly_spaced, gallery, photographs, save_figure
+from .report.figures import curve, gallery, photographs, save_figure
 from .report.page import Page, Section, figure_shown, photograph_shown, write_page
 from .report.tables import Table, comparison
 from .runs import Run
-from .shapes import Rgb
-from .train import EpochRow, StepRow
+from .shapes import RgbOfAnySize
+from .train import EpochRow, StepRow, best_epoch
 from .workflow.finished import Trained, load_trained
 from .workflow.plan import Plan
-from .workflow.training import gallery_rows, train_colour, validation_lookup
+from .workflow.training import SHOWN, gallery_rows, train_colour, validation_lookup
 
 EPOCHS = {"lookup": 1, "cnn": 25, "unet": 25, "residual_unet": 10}  # what two cores do in about three minutes
 
@@ -111,7 +111,7 @@ def _page(result: DemoResult, colours: int, machine: dict[str, Any], data: DataS
 COLUMNS = ("what the network sees", "coloured by pixelwise", "truth")
 
 
-def _coloured(trained: Trained) -> dict[str, list[Rgb]]:
+def _coloured(trained: Trained) -> dict[str, list[RgbOfAnySize]]:
     """The test photographs whole: in grey, coloured by a model, and in their true colours."""
     shown = {}
     for title in (title for title, (split, _, _) in PHOTOGRAPHS.items() if split == "test"):
@@ -121,7 +121,7 @@ def _coloured(trained: Trained) -> dict[str, list[Rgb]]:
     return shown
 
 
-def _photograph_section(name: str, photographs: dict[str, list[Rgb]]) -> Section:
+def _photograph_section(name: str, photographs: dict[str, list[RgbOfAnySize]]) -> Section:
     text = (
         f"Whole photographs through {name}, the best of the four by cross-entropy, in their own size and with their "
         "own light. Four photographs and a minute of training teach no cat's colour: expect a hint of tone, not a "
@@ -136,7 +136,7 @@ def _photograph_section(name: str, photographs: dict[str, list[Rgb]]) -> Section
 
 
 def _gallery_section(trained: dict[str, Trained], data: DataSet) -> Section:
-    shown = data.test.take(evenly_spaced(len(data.test)))
+    shown = data.test.take(evenly_spaced(len(data.test), SHOWN))
     palette = next(iter(trained.values())).palette
     rows = gallery_rows({name: t.model for name, t in trained.items()}, palette, shown)
     figure = gallery(rows, "")
@@ -151,6 +151,7 @@ def _curve_section(trained: dict[str, Trained], runs: dict[str, Run], data: Data
         rows = run.rows()
         if len(rows) > 1:
             lookup = validation_lookup(trained[name].palette, trained[name].table, data.validation)
-            shown.append(figure_shown(curve(rows, name, lookup), f"Training curve of {name}: loss and accuracy"))
+            figure = curve(rows, name, lookup, best_epoch(rows))
+            shown.append(figure_shown(figure, f"Training curve of {name}: loss and accuracy"))
     text = "Validation is a fifth photograph, a rocket. The dotted line is the lookup table's value: the one to beat."
     return Section("How they learnt", text, shown)

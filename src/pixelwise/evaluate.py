@@ -25,7 +25,7 @@ from .models.lookup import GreyTable, Lookup
 from .picture_metrics import ciede2000, colourfulness, psnr, squared_error
 from .shapes import Pixels
 
-BATCH = 100  # pictures; small enough for a laptop's memory, and results do not depend on it
+PIXELS_AT_ONCE = 102_400  # a hundred pictures of 32 x 32, or one photograph; results do not depend on it
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 """Passes batches on, of which there are so many; a progress bar, say."""
@@ -75,11 +75,16 @@ class ColourEvaluation:
         return asdict(self)
 
 
+def batch_size(pictures: Pictures) -> int:
+    """How many pictures to ask for at once, so that memory does not depend on their size."""
+    return max(1, PIXELS_AT_ONCE // max(1, math.prod(pictures.pixels.shape[2:])))
+
+
 def count_pixels(model: nn.Module, classes: ClassSet, encoded: Encoded) -> PixelCounts:
     """The counts of a model on pictures whose true classes are known."""
     counts = PixelCounts(len(classes.names))
     start = 0
-    for some, seen in in_order(encoded.pictures, classes, BATCH):
+    for some, seen in in_order(encoded.pictures, classes, batch_size(encoded.pictures)):
         counts.add(logits_of(model, seen), encoded.ids[start : start + len(some)])
         start += len(some)
     return counts
@@ -113,7 +118,8 @@ def evaluate_colour(
     k, lookup = len(palette), Lookup(len(palette), table)
     own, from_table, majority = PixelCounts(k), PixelCounts(k), PixelCounts(k)
     likeness = _Likeness()
-    for some, seen in watch(in_order(pictures, palette, BATCH), math.ceil(len(pictures) / BATCH)):
+    size = batch_size(pictures)
+    for some, seen in watch(in_order(pictures, palette, size), math.ceil(len(pictures) / size)):
         ids, logits = palette.encode(some.pixels), logits_of(model, seen)
         own.add(logits, ids)
         from_table.add(lookup(seen), ids)

@@ -8,20 +8,50 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .errors import CannotWrite
+
+BESIDE = ".pixelwise-"  # how temporary files begin; short, since names have a longest length
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes `path`'s place only if the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    """A temporary path beside `path` to write to; it takes `path`'s place only if the block ends without error.
+
+    Raises:
+        CannotWrite: the folder cannot be made or written to, or `path` is a folder.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=BESIDE, suffix=path.suffix)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
     os.close(handle)
     beside = Path(name)
     try:
         yield beside
-        beside.chmod(0o666 & ~_umask())  # mkstemp makes files private; results are for everyone
-        beside.replace(path)
+        with beside.open("rb+") as written:
+            os.fsync(written.fileno())  # so that after a power cut the name does not stand for half a file
+        _take_place(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a process that was killed while writing has left in a folder."""
+    for path in folder.glob(f"{BESIDE}*"):
+        path.unlink(missing_ok=True)
+
+
+def _take_place(beside: Path, path: Path) -> None:
+    try:
+        beside.chmod(0o666 & ~_umask())  # mkstemp makes files private; results are for everyone
+        beside.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> CannotWrite:
+    return CannotWrite(f"{path} cannot be written ({error.strerror or error}); give another place")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """Whole photographs through a network, in their own size and in bounded memory.
 
-A large picture is cut into tiles, each seen with a margin around it. The margin is wider than the networks look, so
-the tiles fit together as if the picture had gone through whole.
+A large picture is cut into tiles, each seen with a margin around it that is as wide as the network looks, so that the
+tiles fit together as if the picture had gone through whole.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from .classes.palette import Palette
 from .grey import grey_of
 from .models.answer import logits_of
+from .models.conv import MyConv2d
+from .models.lookup import Lookup
 from .shapes import Grey, Rgb
 
 TILE = 448  # pixels; a multiple of every network's halvings
-MARGIN = 64  # pixels; residual_unet, the widest looker of the house, sees 45 around a pixel
+UNKNOWN_REACH = 64  # pixels, for networks that are not built on MyConv2d
 
 
 def colourize(model: nn.Module, palette: Palette, picture: Rgb) -> Rgb:
@@ -26,10 +28,22 @@ def colourize(model: nn.Module, palette: Palette, picture: Rgb) -> Rgb:
     """
     grey = grey_of(picture.unsqueeze(0))
     coloured = torch.empty_like(picture)
-    for rows, columns, seen, inner in _tiles(grey):
+    for rows, columns, seen, inner in _tiles(grey, reach_of(model)):
         probabilities = logits_of(model, seen)[inner].softmax(dim=1)
         coloured[:, rows, columns] = tinted(palette, grey[:, :, rows, columns], probabilities)[0]
     return coloured
+
+
+def reach_of(model: nn.Module) -> int:
+    """How far around a pixel a network of the house looks, at most, in pixels; a multiple of its halvings.
+
+    With filters that reach r pixels to a side, residual_unet, the widest looker, convolves twice at full, half,
+    quarter, half and full size: 2r + 4r + 8r + 4r + 2r = 20r, and 3 pixels more for the blocks that pooling makes.
+    """
+    kernels = [layer.kernel for layer in model.modules() if isinstance(layer, MyConv2d)]
+    if not kernels:
+        return 0 if isinstance(model, Lookup) else UNKNOWN_REACH
+    return 24 * max(1, max(kernels) // 2)
 
 
 def tinted(palette: Palette, grey: Grey, probabilities: Tensor) -> Tensor:
@@ -41,13 +55,13 @@ def tinted(palette: Palette, grey: Grey, probabilities: Tensor) -> Tensor:
     return ((grey + paler * tint) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _tiles(grey: Grey) -> Iterator[tuple[slice, slice, Grey, tuple[slice, ...]]]:
+def _tiles(grey: Grey, margin: int) -> Iterator[tuple[slice, slice, Grey, tuple[slice, ...]]]:
     """Rows and columns of each tile, what is seen around it, and where the tile lies in that."""
     _, _, h, w = grey.shape
     for top in range(0, h, TILE):
         for left in range(0, w, TILE):
-            above, before = min(MARGIN, top), min(MARGIN, left)
+            above, before = min(margin, top), min(margin, left)
             bottom, right = min(top + TILE, h), min(left + TILE, w)
-            seen = grey[:, :, top - above : bottom + MARGIN, left - before : right + MARGIN]
+            seen = grey[:, :, top - above : bottom + margin, left - before : right + margin]
             inner = slice(above, above + bottom - top), slice(before, before + right - left)
             yield slice(top, bottom), slice(left, right), seen, (slice(None), slice(None), *inner)

@@ -6,6 +6,7 @@ palette.json            the classes
 lookup.safetensors      grey level to class counts of the training pictures: the baseline
 metrics.jsonl           a row an epoch
 checkpoint.safetensors  model, optimizer and position; what --resume continues from
+best.safetensors        while training: the weights of the best epoch so far
 model.safetensors       the trained weights; a run that has them is finished
 evaluation.json, curve.png, gallery.png
 """
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from . import __version__
 from .classes.palette import Palette, load_palette
 from .errors import BadPalette, BadRun
-from .files import replacing, write_json, write_text
+from .files import BESIDE, replacing, sweep, write_json, write_text
 from .models.lookup import GreyTable
 from .train import EpochRow, Training
 
@@ -73,12 +74,17 @@ class Run:
         palette.save(self / "palette.json")
         self._save_tensors("lookup.safetensors", {"counts": table.counts})
         write_json(self / "environment.json", environment())
+        if settings["data"]["root"]:  # so that the run can be evaluated from any folder
+            settings = {
+                **settings,
+                "data": {**settings["data"], "root": str(Path(settings["data"]["root"]).absolute())},
+            }
         write_json(self / "settings.json", {"format": FORMAT, **settings, "palette_sha256": palette.sha256})
 
     def _only_receipts(self) -> bool:
         """Whether all that is there was left by a beginning that was cut short."""
         ours = {"palette.json", "lookup.safetensors", "environment.json"}
-        return all(path.name in ours or path.name.startswith(".") for path in self.folder.iterdir())
+        return all(path.name in ours or path.name.startswith(BESIDE) for path in self.folder.iterdir())
 
     def settings(self) -> dict[str, Any]:
         """What the run was begun with.
@@ -135,17 +141,18 @@ class Run:
         """Keep all that the run needs to go on, in one file, and the epochs' rows for people to read."""
         progress = {"progress": json.dumps(training.progress())}
         self._save_tensors("checkpoint.safetensors", training.tensors(), progress)
-        write_text(self / "metrics.jsonl", "".join(json.dumps(row.to_mapping()) + "\n" for row in training.rows))
+        self._save_rows(training.rows)
 
-    def load_checkpoint(self, training: Training) -> bool:
-        """Bring `training` to where the run stopped; False if it stopped before its first checkpoint.
+    def continue_from_checkpoint(self, training: Training) -> None:
+        """Bring `training`, and the folder, to where the run stopped, if it got as far as a checkpoint.
 
         Raises:
             BadRun: the checkpoint is damaged or belongs to other settings.
         """
+        sweep(self.folder)
         path = self / "checkpoint.safetensors"
         if not path.is_file():
-            return False
+            return
         tensors = self._tensors(path.name)
         try:
             with safetensors.safe_open(path, framework="pt") as file:
@@ -155,11 +162,30 @@ class Run:
         if not isinstance(progress, dict):
             raise BadRun(f"{path} is not a checkpoint of pixelwise; delete it to start again")
         training.restore(tensors, progress)
-        return True
+        self._save_rows(training.rows)  # a kill may have come between the checkpoint and the rows
 
-    def save_model(self, model: nn.Module) -> None:
-        """Keep the trained weights; from then on the run is finished."""
-        self._save_tensors("model.safetensors", {n: t.cpu().contiguous() for n, t in model.state_dict().items()})
+    def save_best(self, model: nn.Module) -> None:
+        """Keep the weights of the best epoch so far."""
+        self._save_weights("best.safetensors", model)
+
+    def finish(self, model: nn.Module, best: bool) -> None:
+        """Make the last weights, or those of the best epoch, the trained ones; from then on the run is finished.
+
+        Raises:
+            BadRun: the best epoch's weights are asked for and not there.
+        """
+        kept = self / "best.safetensors"
+        if not best:
+            self._save_weights("model.safetensors", model)
+        elif kept.is_file():
+            kept.replace(self / "model.safetensors")
+        else:
+            raise BadRun(
+                f"{kept} is missing, so the best epoch's weights are lost; train the run again in a new folder"
+            )
+
+    def _save_weights(self, name: str, model: nn.Module) -> None:
+        self._save_tensors(name, {name: t.cpu().contiguous() for name, t in model.state_dict().items()})
 
     def load_model(self, model: nn.Module) -> None:
         """Put the trained weights into a model, every one of them.
@@ -202,6 +228,9 @@ class Run:
             return [EpochRow(**json.loads(line)) for line in lines]
         except (OSError, ValueError, TypeError) as error:
             raise BadRun(f"{path} is damaged ({error}); continue the run with --resume to write it again") from None
+
+    def _save_rows(self, rows: Sequence[EpochRow]) -> None:
+        write_text(self / "metrics.jsonl", "".join(json.dumps(row.to_mapping()) + "\n" for row in rows))
 
     def _json(self, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
         try:

@@ -16,6 +16,9 @@ Pixels: TypeAlias = UInt8[Tensor, "n 3 h w"]
 # One colour picture: red, green, blue; sRGB, 0 to 255.
 Rgb: TypeAlias = UInt8[Tensor, "3 h w"]
 
+# A colour picture among others, each of its own size.
+RgbOfAnySize: TypeAlias = UInt8[Tensor, "3 _ _"]
+
 # n grey pictures: the mean of red, green and blue, 0 to 1.
 Grey: TypeAlias = Float[Tensor, "n 1 h w"]
 

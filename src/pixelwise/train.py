@@ -7,7 +7,7 @@ learning rate on the step alone.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -162,7 +162,7 @@ def fit(
             if not math.isfinite(loss):
                 raise Diverged(
                     f"the loss became {loss} in epoch {at.epoch}, step {at.step + 1}; "
-                    f"lower learning_rate ({settings.learning_rate}) and train again"
+                    f"lower learning_rate ({settings.learning_rate}) and train again in a new folder"
                 )
             at.step += 1
             at.pixels += truth.numel()
@@ -175,6 +175,12 @@ def fit(
         training.rows.append(row)
         training.position = Position(epoch=at.epoch + 1 if training.optimizer else settings.epochs + 1)
         yield row
+
+
+def best_epoch(rows: Sequence[EpochRow]) -> int | None:
+    """The epoch of lowest validation loss, the first of equals; None where nothing was kept for validation."""
+    measured = [(row.validation_loss, row.epoch) for row in rows if row.validation_loss is not None]
+    return min(measured)[1] if measured else None
 
 
 def learning_rate_at(step: int, steps: int, settings: TrainSettings) -> float:

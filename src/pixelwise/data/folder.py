@@ -6,24 +6,34 @@ two splits.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ..config import DataSettings
 from ..errors import BadData, BadPicture
-from .images import Picture, find_pictures, open_picture
-from .patches import cut_patches, thinned
-from .pictures import DataSet, Pictures
-from .split import content_hash, ranked_split, without_copies
+from .images import find_pictures, open_picture
+from .patches import Patches, cut_patches
+from .pictures import DataSet, Pictures, evenly_spaced
+from .split import content_hash, place_split, without_copies
 
 TEST_SHARE = 0.1
 MOST_PATCHES = 20_000  # a split's patches are thinned evenly to this many, which bounds time and memory
 FEWEST = 3  # pictures: one to train on, one for validation, one for test
 
 
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What is kept of one picture: its name, the fingerprint of all its pixels, and its patches."""
+
+    name: str
+    content: str
+    patches: Patches
+
+
 def load_folder(settings: DataSettings) -> DataSet:
-    """A folder's pictures, cut into patches of one size.
+    """A folder's pictures, cut into patches of one size; only patches are kept in memory.
 
     Raises:
         BadData: no folder was given, it has too few different pictures, or some of them cannot be read.
@@ -32,67 +42,69 @@ def load_folder(settings: DataSettings) -> DataSet:
     if settings.root is None:
         raise BadData("data set 'folder' needs a folder of pictures; give --root FOLDER")
     root = Path(settings.root)
-    train, validation, test = _named_splits(root, settings) or _content_splits(root, settings)
+    named = (root / "train").is_dir() and (root / "test").is_dir()
+    train, validation, test = _named_splits(root, settings) if named else _content_splits(root, settings)
     return DataSet("folder", root.absolute().name, *(patches_of(part, settings) for part in (train, validation, test)))
 
 
-def patches_of(pictures: Sequence[Picture], settings: DataSettings) -> Pictures:
-    """All pictures' patches, named after their picture and number."""
-    cut = [cut_patches(picture.rgb, settings.patch, settings.scales) for picture in pictures]
-    names = [f"{p.source.name}#{i}" for p, patches in zip(pictures, cut, strict=True) for i in range(len(patches))]
-    pixels = torch.cat(cut) if cut else torch.empty(0, 3, settings.patch, settings.patch, dtype=torch.uint8)
-    everything = Pictures(pixels, names)
-    return everything.take(thinned(pixels, MOST_PATCHES))
+def patches_of(pictures: Sequence[Cut], settings: DataSettings) -> Pictures:
+    """All pictures' patches, named after their picture and number, thinned evenly if they are very many."""
+    names = [f"{picture.name}#{i}" for picture in pictures for i in range(len(picture.patches))]
+    nothing = torch.empty(0, 3, settings.patch, settings.patch, dtype=torch.uint8)
+    everything = Pictures(torch.cat([nothing, *(picture.patches for picture in pictures)]), names)
+    return everything.take(evenly_spaced(len(names), MOST_PATCHES))
 
 
-def read_all(paths: Sequence[Path]) -> list[Picture]:
-    """Every picture, or one error that names the ones that cannot be read.
+def cut_all(paths: Sequence[Path], settings: DataSettings) -> list[Cut]:
+    """Every picture cut, one after the other, or one error that names the ones that cannot be read.
 
     Raises:
         BadData: one or more pictures cannot be read.
     """
-    pictures, faults = [], []
+    most = max(4, 2 * MOST_PATCHES // max(1, len(paths)))  # of one picture, so that memory is bounded for any folder
+    cuts, faults = [], []
     for path in paths:
         try:
-            pictures.append(open_picture(path))
+            rgb = open_picture(path).rgb
         except BadPicture as fault:
             faults.append(str(fault))
+            continue
+        patches = cut_patches(rgb, settings.patch, settings.scales)
+        cuts.append(Cut(path.name, content_hash(rgb), patches[evenly_spaced(len(patches), most)]))
     if faults:
         shown = "\n  ".join(faults[:5] + ([f"and {len(faults) - 5} more"] if len(faults) > 5 else []))
         raise BadData(f"{len(faults)} of {len(paths)} pictures cannot be read; mend or remove them:\n  {shown}")
-    return pictures
+    return cuts
 
 
-def _named_splits(root: Path, settings: DataSettings) -> tuple[list[Picture], ...] | None:
-    """The splits that subfolders name; copies stay in test before validation before train."""
-    if not (root / "train").is_dir() or not (root / "test").is_dir():
-        return None
-    test = read_all(find_pictures(root / "test"))
-    train = read_all(find_pictures(root / "train"))
-    named = next((root / name for name in ("validation", "val") if (root / name).is_dir()), None)
-    test_hashes = [content_hash(p.rgb) for p in test]
-    if named is None:
-        train = _different(train, test_hashes)
-        inner, rest = ranked_split([content_hash(p.rgb) for p in train], [settings.validation])
-        validation, train = [train[i] for i in inner], [train[i] for i in rest]
+def _named_splits(root: Path, settings: DataSettings) -> tuple[list[Cut], list[Cut], list[Cut]]:
+    """The splits that subfolders name; a copy counts for test before validation before training."""
+    test = cut_all(find_pictures(root / "test"), settings)
+    inside = cut_all(find_pictures(root / "train"), settings)
+    kept = next((root / name for name in ("validation", "val") if (root / name).is_dir()), None)
+    banned = [picture.content for picture in test]
+    if kept is None:
+        inside = _different(inside, banned)
+        chosen, rest = place_split([picture.content for picture in inside], [settings.validation])
+        validation, train = [inside[i] for i in chosen], [inside[i] for i in rest]
     else:
-        validation = _different(read_all(find_pictures(named)), test_hashes)
-        train = _different(train, test_hashes + [content_hash(p.rgb) for p in validation])
+        validation = _different(cut_all(find_pictures(kept), settings), banned)
+        train = _different(inside, [*banned, *(picture.content for picture in validation)])
     if not train:
-        raise BadData(f"{root / 'train'}: no picture that is not also in the other splits; add different ones")
+        raise BadData(f"{root / 'train'} has no picture left to train on: all are in the other splits too; add some")
     return train, validation, test
 
 
-def _content_splits(root: Path, settings: DataSettings) -> tuple[list[Picture], ...]:
-    pictures = _different(read_all(find_pictures(root)))
+def _content_splits(root: Path, settings: DataSettings) -> tuple[list[Cut], list[Cut], list[Cut]]:
+    pictures = _different(cut_all(find_pictures(root), settings))
     if len(pictures) < FEWEST:
         raise BadData(f"{root} has {len(pictures)} different pictures; expected at least {FEWEST}, one for each split")
-    hashes = [content_hash(p.rgb) for p in pictures]
-    test, validation, train = ranked_split(hashes, [TEST_SHARE, settings.validation])
+    contents = [picture.content for picture in pictures]
+    test, validation, train = place_split(contents, [TEST_SHARE, settings.validation])
     if not train:
         raise BadData(f"validation {settings.validation} of {len(pictures)} pictures leaves none to train on; lower it")
     return [pictures[i] for i in train], [pictures[i] for i in validation], [pictures[i] for i in test]
 
 
-def _different(pictures: Sequence[Picture], banned: Sequence[str] = ()) -> list[Picture]:
-    return [pictures[i] for i in without_copies([content_hash(p.rgb) for p in pictures], banned)]
+def _different(pictures: Sequence[Cut], banned: Sequence[str] = ()) -> list[Cut]:
+    return [pictures[i] for i in without_copies([picture.content for picture in pictures], banned)]

@@ -1,7 +1,8 @@
 """The one safe way to open a picture: whole and upright in sRGB, or a clear error.
 
-Every mode that Pillow reads becomes 8-bit RGB: grey is repeated, CMYK and other colour spaces follow the embedded
-ICC profile where there is one, 16 bits are rounded to 8, and the camera's orientation is applied.
+Every mode that Pillow reads becomes 8-bit RGB: grey is repeated, RGB, CMYK and grey follow the embedded ICC profile
+where there is one, 16-bit grey is rounded to 8 bits (of 16-bit colour Pillow gives the upper 8), and the camera's
+orientation is applied.
 """
 
 import io
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import BadPicture
@@ -20,7 +21,19 @@ from ..files import replacing
 from ..shapes import Rgb
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # and no other: EPS would start a program
+KEEP_ALPHA = frozenset({".png", ".tif", ".tiff", ".webp"})
 MOST_PIXELS = 178_000_000  # a bomb is refused before anything is decoded; Pillow itself refuses 178,956,971 and more
+
+TURNS = {  # EXIF orientation: how to make it upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # What Pillow's decoders raise on damaged files, found by feeding them mutated ones.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError, RuntimeError)
@@ -46,12 +59,16 @@ def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes that are checked here
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image, most_pixels)
                 image.load()
-                upright = ImageOps.exif_transpose(image)
+                upright = _upright(image)
                 alpha = _alpha_of(upright)
                 rgb = _to_rgb(path, upright)
+    except PermissionError as error:
+        raise BadPicture(
+            f"{path} cannot be opened ({error.strerror}); ask its owner for the right to read it"
+        ) from None
     except Image.DecompressionBombError:
         raise BadPicture(f"{path} claims more pixels than {most_pixels:,} are allowed; reduce it first") from None
     except UnidentifiedImageError:
@@ -61,8 +78,8 @@ def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Picture:
     return Picture(rgb, alpha, path)
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """The files below a folder whose suffix is a picture's, sorted; hidden files and folders are left out.
+def find_pictures(folder: Path, leaving_out: Path | None = None) -> list[Path]:
+    """The files below a folder whose suffix is a picture's, sorted; hidden ones, and a folder of results, are left out.
 
     Raises:
         BadPicture: there is no such folder, or it holds no pictures.
@@ -75,6 +92,7 @@ def find_pictures(folder: Path) -> list[Path]:
         if path.suffix.lower() in SUFFIXES
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not (leaving_out and path.resolve().is_relative_to(leaving_out.resolve()))
     )
     if not found:
         raise BadPicture(f"no pictures in {folder}; expected files ending in {', '.join(sorted(SUFFIXES))}")
@@ -85,7 +103,8 @@ def save_picture(path: Path, rgb: Rgb, alpha: UInt8[Tensor, "h w"] | None = None
     """Write a picture in the format that the file's suffix says, whole or not at all.
 
     Raises:
-        BadPicture: the suffix belongs to no format that can be written, or the file cannot be written.
+        BadPicture: the suffix belongs to no format that can be written, or to one that cannot hold transparency.
+        CannotWrite: the file cannot be made there.
     """
     planes = rgb if alpha is None else torch.cat([rgb, alpha.unsqueeze(0)])
     image = Image.fromarray(planes.permute(1, 2, 0).contiguous().numpy())
@@ -93,6 +112,8 @@ def save_picture(path: Path, rgb: Rgb, alpha: UInt8[Tensor, "h w"] | None = None
         with replacing(path) as beside:
             if path.suffix.lower() in {".jpg", ".jpeg"}:
                 image.save(beside, quality=95, subsampling=0)
+            elif path.suffix.lower() == ".webp":
+                image.save(beside, quality=95)
             else:
                 image.save(beside)
     except (OSError, ValueError) as error:
@@ -117,9 +138,22 @@ def _check_size(path: Path, image: Image.Image, most_pixels: int) -> None:
         raise BadPicture(f"{path} has no pixels ({width} x {height})")
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as its camera was held. Odd EXIF data is no reason to refuse good pixels."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # EXIF comes from the file, and Pillow's reader raises almost anything on a damaged one
+        return image
+    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
 def _alpha_of(image: Image.Image) -> Tensor | None:
     if not image.has_transparency_data:
         return None
+    if image.mode.startswith("I"):  # 16 bits of grey, one value of which is transparent
+        opaque = np.array(image) != image.info["transparency"]
+        return torch.from_numpy(opaque.astype(np.uint8) * 255)
     return torch.from_numpy(np.array(image.convert("RGBA"))[:, :, 3].copy())
 
 

@@ -52,6 +52,8 @@ def load_data(settings: DataSettings) -> DataSet:
         raise BadData(
             f"category {', '.join(settings.category)} given; only cifar10 has categories, not {settings.name}"
         )
+    if settings.root is not None and settings.name == "photos":
+        raise BadData(f"root {settings.root} given, but photos are embedded; for pictures of your own: --data folder")
     data = source(settings.name).load(settings)
     if not len(data.train) or not len(data.test):
         raise BadData(

@@ -35,13 +35,6 @@ def cut_patches(rgb: Rgb, patch: int, scales: Sequence[int]) -> Patches:
     return torch.cat([_grid(to_tensor(_resized(image, size)), patch) for size in sizes])
 
 
-def thinned(patches: Patches, most: int) -> list[int]:
-    """Indices of at most `most` patches, evenly spaced."""
-    if len(patches) <= most:
-        return list(range(len(patches)))
-    return [i * len(patches) // most for i in range(most)]
-
-
 def _without_long_ends(image: Image.Image) -> Image.Image:
     width, height = image.size
     longest = LONGEST_STRIP * min(width, height)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..config import DataSettings, Split
 from ..errors import BadData
-from .folder import patches_of, read_all
+from .folder import cut_all, patches_of
 from .pictures import DataSet
 
 PHOTOGRAPHS: dict[str, tuple[Split, str, str]] = {  # name: split, package, path in the package
@@ -23,13 +23,15 @@ PHOTOGRAPHS: dict[str, tuple[Split, str, str]] = {  # name: split, package, path
 
 
 def load_photos(settings: DataSettings) -> DataSet:
-    """The photographs' patches; `root` and `validation` have no meaning here.
+    """The photographs' patches; `validation` has no meaning here.
 
     Raises:
         BadData: an installed package does not carry its photographs.
     """
     splits: tuple[Split, ...] = ("train", "validation", "test")
-    return DataSet("photos", "photos", *(patches_of(read_all(photographs(split)), settings) for split in splits))
+    return DataSet(
+        "photos", "photos", *(patches_of(cut_all(photographs(split), settings), settings) for split in splits)
+    )
 
 
 def photographs(split: Split) -> list[Path]:

@@ -6,6 +6,8 @@ The test split is named test and never trained or chosen on; validation is a par
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from ..config import Split
 from ..errors import BadData
 from ..shapes import Pixels
@@ -36,6 +38,12 @@ class Pictures:
         return content_hash(self.pixels)
 
 
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """Which of `count` things to take so that at most `most` are, evenly spaced, so that nobody picked them."""
+    taken = min(count, most)
+    return [i * count // taken for i in range(taken)]
+
+
 @dataclass(frozen=True, eq=False)
 class DataSet:
     """A data set in three splits; no picture is in two of them. Its title is for people, its name for the table."""
@@ -47,6 +55,7 @@ class DataSet:
     test: Pictures
 
     def split(self, name: Split) -> Pictures:
-        """One split by its name."""
-        pictures: Pictures = getattr(self, name)
-        return pictures
+        """One split by its name; "all" is the three together."""
+        parts = [self.train, self.validation, self.test] if name == "all" else [getattr(self, name)]
+        names = [name for part in parts for name in part.names]
+        return Pictures(torch.cat([part.pixels for part in parts]), names)

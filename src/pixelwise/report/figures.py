@@ -10,23 +10,25 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ..files import replacing
-from ..shapes import Pixels, Rgb
+from ..shapes import Pixels, RgbOfAnySize
 from ..train import EpochRow
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
 GAP = 2  # white pixels between pictures
-SHOWN = 12  # pictures in a gallery
 INCHES_WIDE = 12.0
 DPI = 110
 
 
-def curve(rows: Sequence[EpochRow], title: str, lookup: tuple[float, float] | None = None) -> Figure:
+def curve(
+    rows: Sequence[EpochRow], title: str, lookup: tuple[float, float] | None = None, kept: int | None = None
+) -> Figure:
     """Loss and accuracy over the epochs, training and validation.
 
     Args:
         rows: the epochs.
         title: above both panels.
         lookup: the lookup's validation cross-entropy and accuracy, drawn as the line to beat.
+        kept: the epoch whose weights the run ended with, if it was not simply the last.
     """
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     figure.suptitle(title)
@@ -40,6 +42,10 @@ def curve(rows: Sequence[EpochRow], title: str, lookup: tuple[float, float] | No
         [None if r.validation_accuracy is None else 100 * r.validation_accuracy for r in rows],
         lookup and 100 * lookup[1],
     )
+    for axes in (loss, accuracy):
+        if kept is not None:
+            axes.axvline(kept, color=GREY, linewidth=0.8, label=f"kept: epoch {kept}")
+        axes.legend(frameon=False)
     loss.set_ylabel("cross-entropy (nats per pixel)")
     accuracy.set_ylabel("accuracy (% of pixels)")
     return figure
@@ -63,7 +69,6 @@ def _lines(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(frameon=False)
 
 
 def gallery(rows: Mapping[str, Pixels], title: str) -> Figure:
@@ -95,7 +100,7 @@ def _side_by_side(pixels: Pixels) -> Tensor:
     return framed.permute(1, 2, 0, 3).reshape(c, h + GAP, n * (w + GAP))[:, :, :-GAP]
 
 
-def photographs(rows: Sequence[Sequence[Rgb]], headings: Sequence[str]) -> Figure:
+def photographs(rows: Sequence[Sequence[RgbOfAnySize]], headings: Sequence[str]) -> Figure:
     """Photographs of any size in a grid, a heading over each column.
 
     Args:
@@ -112,12 +117,6 @@ def photographs(rows: Sequence[Sequence[Rgb]], headings: Sequence[str]) -> Figur
             axes.set_axis_off()
             axes.set_title(heading if row == 0 else "", fontsize=11)
     return figure
-
-
-def evenly_spaced(count: int, shown: int = SHOWN) -> list[int]:
-    """Which pictures a gallery shows: evenly spaced over the split, so that nobody picked them."""
-    shown = min(count, shown)
-    return [i * count // shown for i in range(shown)]
 
 
 def save_figure(figure: Figure, path: Path) -> None:

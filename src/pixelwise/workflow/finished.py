@@ -1,5 +1,6 @@
 """What a finished run is for: evaluate it, and colour pictures with it."""
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from torch import nn
 
 from ..classes.palette import Palette
 from ..config import DataSettings, Split
-from ..data.images import find_pictures, open_picture, save_picture
+from ..data.images import KEEP_ALPHA, find_pictures, open_picture, save_picture
 from ..data.load import load_data
-from ..errors import BadPicture, BadRun, PixelwiseError
+from ..errors import BadPicture, BadRun, CannotWrite, PixelwiseError
 from ..evaluate import ColourEvaluation, Watch, evaluate_colour, unwatched
 from ..files import write_json
 from ..models.build import build_model
@@ -68,14 +69,18 @@ def evaluate_run(
     if data is not None or root is not None or category:
         same = data is None or data == settings.name
         given = {"name": data or settings.name, "category": category or (settings.category if same else ())}
-        settings = DataSettings.from_mapping({**settings.to_mapping(), **given, "root": str(root) if root else None})
+        own_root = settings.root if same else None
+        settings = DataSettings.from_mapping(
+            {**settings.to_mapping(), **given, "root": str(root) if root else own_root}
+        )
     pictures = load_data(settings)
     names = (trained.plan.model.name, pictures.name, split)
     model, palette, table = trained.model, trained.palette, trained.table
     evaluation = evaluate_colour(model, palette, table, pictures.split(split), names=names, watch=watch)
     own = Run(folder).settings().get("data_sha256")
     if split == "test" and isinstance(own, dict) and own.get("test") == pictures.test.sha256:
-        write_json(folder / "evaluation.json", evaluation.to_mapping())
+        with contextlib.suppress(CannotWrite):  # a run that is only to be read is still measured
+            write_json(folder / "evaluation.json", evaluation.to_mapping())
     return evaluation
 
 
@@ -95,6 +100,8 @@ def colourize_files(pairs: Iterable[tuple[Path, Path]], trained: Trained) -> Ite
         start = time.perf_counter()
         try:
             opened = open_picture(picture)
+            if opened.alpha is not None and target.suffix.lower() not in KEEP_ALPHA:  # a PNG by the name of .jpg
+                target = target.with_suffix(".png")
             save_picture(target, colourize(trained.model, trained.palette, opened.rgb), opened.alpha)
         except PixelwiseError as error:
             yield Coloured(picture, None, time.perf_counter() - start, str(error))
@@ -105,20 +112,26 @@ def colourize_files(pairs: Iterable[tuple[Path, Path]], trained: Trained) -> Ite
 def targets(inputs: Iterable[Path], out: Path) -> list[tuple[Path, Path]]:
     """Each picture of some pictures and folders, and where in `out` its result goes.
 
-    Formats that could not hold the result (GIF, BMP, PPM) become PNG; folders keep their inner structure.
+    Pictures in formats that are not written with care for colour (GIF, BMP, PPM) become PNG; folders keep their inner
+    structure; results of an earlier call that lie below an input folder are left out.
 
     Raises:
-        BadPicture: a folder has no pictures, two results would get one name, or a result would replace its picture.
+        BadPicture: a folder has no pictures, two results would get one name, or `out` is where the pictures are.
+        CannotWrite: `out` is a file.
     """
+    if out.exists() and not out.is_dir():
+        raise CannotWrite(f"{out} is a file; give --out a folder")
     chosen: dict[Path, Path] = {}
     for given in inputs:
-        for picture in find_pictures(given) if given.is_dir() else [given]:
+        for picture in find_pictures(given, leaving_out=out) if given.is_dir() else [given]:
             suffix = picture.suffix if picture.suffix.lower() not in {".gif", ".ppm", ".bmp", ""} else ".png"
             below = picture.relative_to(given).parent if given.is_dir() else Path()
             target = out / below / f"{picture.stem}{suffix}"
+            if target.parent.resolve() == picture.parent.resolve():
+                raise BadPicture(
+                    f"{out} is where {picture.name} lies, and would mix results with pictures; give another --out"
+                )
             if target in chosen:
-                raise BadPicture(f"{chosen[target]} and {picture} would both become {target}; colour them one by one")
-            if target.resolve() == picture.resolve():
-                raise BadPicture(f"{picture} would be overwritten by its own result; give another --out")
+                raise BadPicture(f"{chosen[target]} and {picture} would both become {target}; rename one of them")
             chosen[target] = picture
     return [(picture, target) for target, picture in chosen.items()]

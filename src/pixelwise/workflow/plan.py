@@ -20,19 +20,33 @@ class Plan:
 
     @classmethod
     def from_given(
-        cls, model: str, data: Mapping[str, Any], sizes: Mapping[str, Any], training: Mapping[str, Any]
+        cls,
+        model: str | None,
+        data: Mapping[str, Any],
+        sizes: Mapping[str, Any],
+        training: Mapping[str, Any],
+        begun: "Plan | None" = None,
     ) -> "Plan":
-        """A plan from what was given, and the model's own settings for what was not.
+        """A plan from what was given; for what was not, a begun run's plan, or else the model's usual settings.
+
+        Args:
+            model: its name; without one, the begun run's or residual_unet.
+            data: names and values of `DataSettings`.
+            sizes: names and values of `ModelSettings`.
+            training: names and values of `TrainSettings`.
+            begun: the plan of a run that is to go on.
 
         Raises:
             UnknownName: no model of that name.
             BadSetting: a setting is unknown or out of range.
         """
-        usual = entry(model)
+        name = model or (begun.model.name if begun else ModelSettings().name)
+        usual = entry(name)
+        old = begun.to_mapping() if begun else {"data": {}, "model": usual.model, "train": usual.train}
         return cls(
-            DataSettings.from_mapping(data),
-            ModelSettings.from_mapping({"name": model, **usual.model, **sizes}),
-            TrainSettings.from_mapping({**usual.train, **training}),
+            DataSettings.from_mapping({**old["data"], **data}),
+            ModelSettings.from_mapping({**old["model"], "name": name, **sizes}),
+            TrainSettings.from_mapping({**old["train"], **training}),
         )
 
     @classmethod

@@ -10,7 +10,7 @@ from torch import nn
 from ..classes.palette import Palette, fit_palette, load_palette
 from ..data.batches import Encoded, in_order
 from ..data.load import load_data
-from ..data.pictures import DataSet, Pictures
+from ..data.pictures import DataSet, Pictures, evenly_spaced
 from ..errors import BadRun, BadSetting, Interrupted
 from ..evaluate import count_pixels, evaluate_colour
 from ..files import write_json
@@ -18,14 +18,16 @@ from ..grey import grey_of
 from ..models.answer import logits_of
 from ..models.build import build_model
 from ..models.lookup import GreyTable, Lookup
-from ..report.figures import curve, evenly_spaced, gallery, save_figure
+from ..report.figures import curve, gallery, save_figure
 from ..runs import Run
-from ..train import EpochRow, StepRow, Training, fit
+from ..train import EpochRow, StepRow, Training, best_epoch, fit
 from .finished import load_trained
 from .plan import Plan
 
+DEVICES = ("cpu", "cuda", "mps")
 CHECKPOINT_SHARE = 0.02  # of the time may go into checkpoints between epochs
 TABLE_BATCH = 500  # pictures counted at once
+SHOWN = 12  # pictures in a gallery
 
 
 def train_colour(
@@ -55,14 +57,19 @@ def train_colour(
     run, device = Run(folder), device or torch.device("cpu")
     if run.begun and not resume:
         raise BadRun(f"{folder} already holds a run; add --resume to continue it, or give another --out")
+    if plan.data.root and folder.resolve().is_relative_to(Path(plan.data.root).resolve()):
+        raise BadRun(
+            f"{folder} lies among the pictures of {plan.data.root} and would become one of them; give another --out"
+        )
     data = load_data(plan.data)
     if not run.begun:
         _begin(run, plan, data, palette_file)
     palette, table = _classes_of(run, plan, data, palette_file)
     training = Training(initial_model(plan, table).to(device), plan.train)
-    run.load_checkpoint(training)
+    run.continue_from_checkpoint(training)
     yield from _kept(run, training, _fitting(training, palette, data, device), stopping)
-    run.save_model(training.model)
+    if not run.finished:
+        run.finish(training.model, best=_keeps_best(training))
     _finish(run, data)
 
 
@@ -78,6 +85,8 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         reason = str(error).splitlines()[0]
         raise BadSetting(f"device {name!r} cannot be used here ({reason}); use cpu") from None
+    if device.type not in DEVICES:
+        raise BadSetting(f"device {name!r} does not compute; expected {', '.join(DEVICES)}")
     return device
 
 
@@ -141,16 +150,20 @@ def _kept(
     for row in rows:
         begin = time.perf_counter()
         stop = stopping()
+        if isinstance(row, EpochRow) and _keeps_best(training) and best_epoch(training.rows) == row.epoch:
+            run.save_best(training.model)  # before the checkpoint: a kill between the two only repeats some steps
         if stop or isinstance(row, EpochRow) or begin - last > cost / CHECKPOINT_SHARE:
             run.save_checkpoint(training)
             last, cost = time.perf_counter(), time.perf_counter() - begin
         yield row
-        if stop:
+        if stop and not training.finished:
             at = training.position
-            raise Interrupted(
-                f"stopped in epoch {at.epoch} of {training.settings.epochs} after step {at.step}; all of it is kept in "
-                f"{run.folder}: continue with --resume"
-            )
+            where = f"in epoch {at.epoch} of {training.settings.epochs}, {at.step} steps done"
+            raise Interrupted(f"stopped {where}; all of it is kept in {run.folder}: continue with --resume")
+
+
+def _keeps_best(training: Training) -> bool:
+    return training.settings.keep == "best" and best_epoch(training.rows) is not None
 
 
 def _finish(run: Run, data: DataSet) -> None:
@@ -160,10 +173,10 @@ def _finish(run: Run, data: DataSet) -> None:
     evaluation = evaluate_colour(model, palette, trained.table, data.test, names=(name, data.name, "test"))
     write_json(run / "evaluation.json", evaluation.to_mapping())
     title = f"{name} on {data.title}, {len(palette)} colours"
-    if any(True for _ in model.parameters()):  # a model without weights has no curve
-        lookup = validation_lookup(palette, trained.table, data.validation)
-        save_figure(curve(run.rows(), title, lookup), run / "curve.png")
-    rows = gallery_rows({name: model}, palette, data.test.take(evenly_spaced(len(data.test))))
+    lookup = validation_lookup(palette, trained.table, data.validation)
+    kept = best_epoch(run.rows()) if trained.plan.train.keep == "best" else None
+    save_figure(curve(run.rows(), title, lookup, kept), run / "curve.png")
+    rows = gallery_rows({name: model}, palette, data.test.take(evenly_spaced(len(data.test), SHOWN)))
     save_figure(gallery(rows, f"{title}: test pictures"), run / "gallery.png")
 
 
