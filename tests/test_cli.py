@@ -279,7 +279,7 @@ def test_usage_errors_exit_with_two():
     assert call("train", "colour")[0] == 2
     assert call("train", "sounds", "--model", "cnn", "--out", "x")[0] == 2
     assert call("paint")[0] == 2
-    assert call("evaluate", "x", "--split", "all")[0] == 2
+    assert call("evaluate", "x", "--split", "some")[0] == 2
 
 
 def test_missing_run():
@@ -330,7 +330,7 @@ def test_colourize_refuses_to_overwrite(finished, tmp_path):
     for name in ("a.png", "a.gif"):
         Image.new("L", (8, 8), 90).save(tmp_path / name)
     common = ["--run", finished, "--out"]
-    assert "would be overwritten" in error("colourize", tmp_path / "a.png", *common, tmp_path)
+    assert "would mix results with pictures" in error("colourize", tmp_path / "a.png", *common, tmp_path)
     assert "would both become" in error("colorize", tmp_path / "a.png", tmp_path / "a.gif", *common, tmp_path / "o")
 
 

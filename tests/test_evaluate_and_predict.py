@@ -131,7 +131,7 @@ def test_tiles_fit_together_as_if_the_picture_had_gone_through_whole(name, monke
     assert (whole != tiled).float().mean() < 1e-3
     monkeypatch.setattr(predict, "reach_of", lambda model: 0)
     seams = predict.colourize(model, palette, pictures.pixels[0])
-    assert name == "lookup" or (whole.int() - seams.int()).abs().max() > 1
+    assert name == "lookup" or (whole != seams).float().mean() > 1e-3
 
 
 def test_tinting_keeps_the_light_and_the_hue():

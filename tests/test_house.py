@@ -11,8 +11,8 @@ import pixelwise
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "pixelwise"
 FLOORS = [
-    "errors shapes files",
-    "config grey",
+    "errors shapes",
+    "files config grey",
     "classes",
     "data models counts picture_metrics",
     "evaluate predict",

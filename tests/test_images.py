@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageCms
 
 from pixelwise.data.images import MOST_PIXELS, find_pictures, open_picture, save_picture
-from pixelwise.errors import BadPicture
+from pixelwise.errors import BadPicture, CannotWrite
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)  # 5 rows, 4 columns
 
@@ -289,7 +289,7 @@ def test_a_failed_save_leaves_the_old_picture(tmp_path):
 
 def test_a_place_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadPicture, match="cannot be written"):
+    with pytest.raises(CannotWrite, match=r"a.png cannot be written \(a file is where its folder should be\)"):
         save_picture(tmp_path / "file" / "a.png", torch.zeros(3, 2, 2, dtype=torch.uint8))
 
 

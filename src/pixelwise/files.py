@@ -51,7 +51,8 @@ def _take_place(beside: Path, path: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> CannotWrite:
-    return CannotWrite(f"{path} cannot be written ({error.strerror or error}); give another place")
+    reason = "a file is where its folder should be" if isinstance(error, FileExistsError) else error.strerror or error
+    return CannotWrite(f"{path} cannot be written ({reason}); give another place")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ learning rate on the step alone.
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -219,7 +219,11 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
 def _step(training: Training, seen: Tensor, truth: Tensor, rate: float) -> tuple[float, int]:
     """One forward, backward and update; the loss before it, and the pixels answered rightly."""
     model, optimizer = training.model, training.optimizer
-    with torch.set_grad_enabled(optimizer is not None), _precision(training.settings, seen.device):
+    with (
+        torch.set_grad_enabled(optimizer is not None),
+        _precision(training.settings, seen.device),
+        _own_random_numbers(training, seen.device),
+    ):
         logits = model(seen)
     loss = F.cross_entropy(logits.float(), truth)
     if optimizer and bool(torch.isfinite(loss)):
@@ -229,6 +233,15 @@ def _step(training: Training, seen: Tensor, truth: Tensor, rate: float) -> tuple
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return loss.item(), int((logits.argmax(dim=1) == truth).sum())
+
+
+@contextmanager
+def _own_random_numbers(training: Training, device: torch.device) -> Iterator[None]:
+    """Random numbers, as for dropout, that depend on seed, epoch and step alone; nobody else's change."""
+    at = training.position
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed((training.settings.seed * 1_000_003 + at.epoch) * 1_000_003 + at.step)
+        yield
 
 
 def _precision(settings: TrainSettings, device: torch.device) -> AbstractContextManager[Any]:

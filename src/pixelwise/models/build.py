@@ -52,7 +52,7 @@ MODELS = {
         "a full-resolution U-Net that starts as the lookup",
         model={"num_filters": 24},
         train={
-            "epochs": 18,
+            "epochs": 20,
             "batch_size": 50,
             "learning_rate": 4e-3,
             "optimizer": "adamw",

@@ -4,6 +4,10 @@
 
 The last layer starts at zero, so that training starts at the lookup's cross-entropy and each nat below it was learnt
 from the neighbourhood. The table keeps its 766 exact levels, which convolutions would blur.
+
+Two things against learning few pictures by heart, both measured in docs/log.md: whole channels are dropped at random
+while training (Tompson et al. 2015), and the trained network answers with the mean over the picture and its mirror
+image, which doubles the cost of an answer.
 """
 
 import torch
@@ -17,6 +21,7 @@ from .lookup import GreyTable, Lookup
 from .sizes import cropped_to, padded_to_multiple
 
 STEP = 4  # two halvings
+DROPPED = 0.2  # share of the bottom's channels; half as many at half resolution
 
 
 class ResidualUNet(nn.Module):
@@ -38,20 +43,30 @@ class ResidualUNet(nn.Module):
         self.bottom = two_convolutions(2 * nf, 4 * nf, kernel)
         self.up_half = two_convolutions(4 * nf + 2 * nf, 2 * nf, kernel)
         self.up_full = two_convolutions(2 * nf + nf, nf, kernel)
+        self.drop_half = nn.Dropout2d(DROPPED / 2)
+        self.drop_bottom = nn.Dropout2d(DROPPED)
         self.last = MyConv2d(nf, num_colours, 1)
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, grey: Grey) -> Logits:
-        """Logits of grey pictures."""
+        """Logits of grey pictures; when not training, averaged over each picture and its mirror image."""
         x = padded_to_multiple((grey - 0.5) * 4, STEP)
+        learnt = self.learnt(x)
+        if not self.training:
+            learnt = (learnt + self.learnt(x.flip(3)).flip(3)) / 2
+        log_prior: Logits = self.lookup(grey)
+        return log_prior + cropped_to(learnt, grey)
+
+    def learnt(self, x: Float[Tensor, "n 1 h w"]) -> Logits:
+        """What the neighbourhood adds to the lookup's logits; h and w divide by 4."""
         whole = self.down_full(x)
-        half = self.down_half(F.max_pool2d(whole, 2))
-        y = self.bottom(F.max_pool2d(half, 2))
+        half = self.drop_half(self.down_half(F.max_pool2d(whole, 2)))
+        y = self.drop_bottom(self.bottom(F.max_pool2d(half, 2)))
         y = self.up_half(torch.cat([doubled(y), half], dim=1))
         y = self.up_full(torch.cat([doubled(y), whole], dim=1))
-        log_prior: Logits = self.lookup(grey)
-        return log_prior + cropped_to(self.last(y), grey)
+        logits: Logits = self.last(y)
+        return logits
 
 
 def two_convolutions(channels: int, filters: int, kernel: int) -> nn.Sequential:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..classes.palette import load_palette
 from ..config import DataSettings, ModelSettings, TrainSettings
 from ..errors import BadRun, BadSetting
 from ..models.build import entry
@@ -25,7 +27,9 @@ class Plan:
         data: Mapping[str, Any],
         sizes: Mapping[str, Any],
         training: Mapping[str, Any],
+        *,
         begun: "Plan | None" = None,
+        palette_file: Path | None = None,
     ) -> "Plan":
         """A plan from what was given; for what was not, a begun run's plan, or else the model's usual settings.
 
@@ -35,11 +39,15 @@ class Plan:
             sizes: names and values of `ModelSettings`.
             training: names and values of `TrainSettings`.
             begun: the plan of a run that is to go on.
+            palette_file: says how many colours there are, where the sizes do not.
 
         Raises:
             UnknownName: no model of that name.
             BadSetting: a setting is unknown or out of range.
+            BadPalette: the palette cannot be read.
         """
+        if palette_file and "num_colours" not in sizes:
+            sizes = {**sizes, "num_colours": len(load_palette(palette_file))}
         name = model or (begun.model.name if begun else ModelSettings().name)
         usual = entry(name)
         old = begun.to_mapping() if begun else {"data": {}, "model": usual.model, "train": usual.train}

@@ -115,7 +115,9 @@ def _classes_of(run: Run, plan: Plan, data: DataSet, palette_file: Path | None) 
     for part in ("data", "model", "train", "data_sha256"):
         old, new = begun[part] or {}, wanted[part]
         changed = [
-            f"{part}.{key} was {old.get(key)!r}, is {value!r}" for key, value in new.items() if old.get(key) != value
+            f"{part}.{key} was {old.get(key)!r}, is {value!r}"
+            for key, value in new.items()
+            if old.get(key) != value and key != "root"  # pictures may move as long as they stay the same
         ]
         if changed:
             raise BadRun(f"{run.folder} was begun otherwise: {'; '.join(changed)}; give the same, or another --out")

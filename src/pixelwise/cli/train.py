@@ -1,0 +1,97 @@
+"""`pixelwise train`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .app import app
+from .options import Category, Data, Json, Root, Seed, Task, given, pictures_given
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run; new, or the one to resume.")]
+Model = Annotated[str | None, typer.Option(help="lookup, cnn, unet or residual_unet. [residual_unet]")]
+Validation = Annotated[float | None, typer.Option(help="Share of training pictures for validation. [0.1]")]
+Patch = Annotated[int | None, typer.Option(help="Side of photographs' patches, in pixels. [32]")]
+PaletteFile = Annotated[Path | None, typer.Option(help="Colours from a file; otherwise k-means of the data.")]
+Kernel = Annotated[int | None, typer.Option(help="Side of the filters, in pixels. [3]")]
+NumFilters = Annotated[int | None, typer.Option(help="NF, filters of the first layer.")]
+NumColours = Annotated[int | None, typer.Option(help="NC, colours to choose from. [24, or the palette's]")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training pictures.")]
+BatchSize = Annotated[int | None, typer.Option(help="Pictures a step.")]
+LearningRate = Annotated[float | None, typer.Option(help="Of Adam; the highest of a one-cycle schedule.")]
+Optimizer = Annotated[str | None, typer.Option(help="adam or adamw.")]
+WeightDecay = Annotated[float | None, typer.Option(help="On filters.")]
+Schedule = Annotated[str | None, typer.Option(help="constant or one_cycle.")]
+Flips = Annotated[bool | None, typer.Option("--flips/--no-flips", help="Mirror pictures at random.")]
+Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16.")]
+Keep = Annotated[str | None, typer.Option(help="The epoch that is best on validation, or the last. [best]")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or mps.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, if there is one.")]
+
+# The model's name, and the settings given for its pictures, its sizes and its training.
+GivenSettings = tuple[str | None, dict[str, Any], dict[str, Any], dict[str, Any]]
+
+
+@app.command()
+def train(
+    task: Annotated[Task, typer.Argument(help="What to learn.")],
+    out: Out,
+    model: Model = None,
+    data: Data = None,
+    root: Root = None,
+    category: Category = None,
+    validation: Validation = None,
+    patch: Patch = None,
+    palette: PaletteFile = None,
+    kernel: Kernel = None,
+    num_filters: NumFilters = None,
+    num_colours: NumColours = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    optimizer: Optimizer = None,
+    weight_decay: WeightDecay = None,
+    schedule: Schedule = None,
+    flips: Flips = None,
+    precision: Precision = None,
+    keep: Keep = None,
+    seed: Seed = None,
+    device: Device = "cpu",
+    resume: Resume = False,
+    json: Json = False,
+) -> None:
+    """Train a model and write its run: settings, rows, weights, evaluation, curve and gallery.
+
+    Settings that are not given are the model's own (the classic exercise's for cnn and unet), or, with --resume, the
+    run's.
+    """
+    del task  # there is one so far
+    pictures = {**pictures_given(data, root, category), **given({"validation": validation, "patch": patch})}
+    sizes = {"kernel": kernel, "num_filters": num_filters, "num_colours": num_colours}
+    steps = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
+    rule = {"optimizer": optimizer, "weight_decay": weight_decay, "precision": precision}
+    training = given({**steps, **rule, "flips": flips, "keep": keep, "seed": seed})
+    _train(out, palette, resume, device, json, (model, pictures, given(sizes), training))
+
+
+def _train(out: Path, palette: Path | None, resume: bool, device: str, json: bool, settings: GivenSettings) -> None:
+    from .. import console
+    from ..evaluate import ColourEvaluation
+    from ..report.tables import values_of
+    from ..runs import Run
+    from ..workflow.plan import Plan
+    from ..workflow.training import choose_device, train_colour
+
+    run = Run(out)
+    begun = Plan.of_run(run) if resume and run.begun else None
+    plan = Plan.from_given(*settings, begun=begun, palette_file=palette)
+    with console.stop_on_request() as stopping:
+        where = choose_device(device)
+        rows = train_colour(plan, out, palette_file=palette, resume=resume, device=where, stopping=stopping)
+        console.show_training(rows, f"training {plan.model.name}", plan.train.epochs)
+    evaluation = ColourEvaluation(**run.evaluation())
+    if json:
+        console.print_json({"run": str(out), **evaluation.to_mapping()})
+        return
+    console.print_values(f"{evaluation.model} on the test pictures of {evaluation.data}", values_of(evaluation))
+    typer.echo(f"\nThe run, with curve.png and gallery.png: {out.resolve()}")
