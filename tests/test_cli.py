@@ -195,6 +195,50 @@ def test_a_run_is_not_overwritten_and_not_resumed_otherwise(finished, pictures, 
     assert "holds other files" in error(*command[: -len(TINY) - 1], tmp_path / "full", *TINY)
 
 
+def test_resume_needs_only_the_folder_and_the_data_may_be_called_otherwise(copied, pictures, monkeypatch):
+    (copied / "metrics.jsonl").unlink()  # as if killed between the checkpoint and the rows
+    ok("train", "colour", "--resume", "--out", copied)
+    assert len(rows_of(copied)) == 2
+    monkeypatch.chdir(pictures.parent)
+    ok("train", "colour", "--resume", "--out", copied, "--root", pictures.name)
+    relative = ["train", "colour", "--data", "folder", "--root", pictures.name, "--model", "lookup", "--out"]
+    ok(*relative, copied.parent / "relative")
+    monkeypatch.chdir(copied)
+    ok("evaluate", copied.parent / "relative")
+
+
+def test_a_run_ends_with_its_best_epoch_or_its_last(pictures, tmp_path):
+    command = ["train", "colour", "--data", "folder", "--root", pictures, "--model", "cnn", *TINY, "--epochs", "8"]
+    command += ["--learning-rate", "0.1", "--out"]  # so high that the last epoch is not the best
+    best = json.loads(ok(*command, tmp_path / "best", "--json"))
+    last = json.loads(ok(*command, tmp_path / "last", "--keep", "last", "--json"))
+    rows = rows_of(tmp_path / "best")
+    assert rows == rows_of(tmp_path / "last")
+    losses = [row["validation_loss"] for row in rows]
+    assert losses.index(min(losses)) != len(losses) - 1
+    for name, expected in (("best", min(losses)), ("last", losses[-1])):
+        found = json.loads(ok("evaluate", tmp_path / name, "--split", "validation", "--json"))
+        assert found["cross_entropy"] == pytest.approx(expected, rel=1e-6)
+    assert best["cross_entropy"] != last["cross_entropy"]
+    assert not (tmp_path / "best" / "best.safetensors").exists()
+
+
+def test_results_among_the_pictures_do_not_become_pictures(pictures, finished, tmp_path):
+    folder = Path(shutil.copytree(pictures, tmp_path / "album"))
+    command = ["train", "colour", "--data", "folder", "--root", folder, "--model", "lookup", "--out", folder / "run"]
+    assert "lies among the pictures" in error(*command)
+    for _ in range(2):
+        report = json.loads(ok("colourize", folder, "--run", finished, "--out", folder / "coloured", "--json"))
+        assert len(report["pictures"]) == 6
+
+
+def test_all_pictures_of_a_data_set_can_be_measured(finished):
+    parts = [json.loads(ok("evaluate", finished, "--split", split, "--json")) for split in ("train", "validation")]
+    parts.append(json.loads(ok("evaluate", finished, "--json")))
+    whole = json.loads(ok("evaluate", finished, "--split", "all", "--json"))
+    assert whole["pixels"] == sum(part["pixels"] for part in parts)
+
+
 def test_pictures_that_changed_are_noticed(pictures, tmp_path):
     folder = Path(shutil.copytree(pictures, tmp_path / "pictures"))
     command = ["train", "colour", "--data", "folder", "--root", folder, "--model", "lookup", "--out", tmp_path / "run"]
@@ -262,6 +306,9 @@ def test_a_run_that_diverges_says_so_and_keeps_its_checkpoint(pictures, tmp_path
         (["--model", "cnn", "--data", "folder"], "give --root FOLDER"),
         (["--model", "cnn", "--data", "folder", "--root", "nowhere"], "no folder at nowhere"),
         (["--model", "cnn", "--palette", "nowhere.json"], "palette nowhere.json cannot be read"),
+        (["--model", "cnn", "--root", "my_photos"], "photos are embedded; for pictures of your own: --data folder"),
+        (["--model", "cnn", "--weight-decay", "1e300"], "weight_decay is 1e+300; expected 0 or more, at most 1e38"),
+        (["--model", "cnn", "--device", "meta"], "device 'meta' does not compute; expected cpu, cuda, mps"),
         (["--model", "cnn", "--epochs", "0"], "epochs is 0; expected 1 or more"),
         (["--model", "cnn", "--learning-rate", "nan"], "learning_rate is nan"),
         (["--model", "cnn", "--optimizer", "sgd"], "optimizer is 'sgd'; expected adam or adamw"),
@@ -324,6 +371,35 @@ def test_colourize_keeps_size_light_transparency_and_goes_past_bad_files(finishe
         assert np.abs(coloured.mean(axis=2) - values).max() <= 1
         assert (coloured.max(axis=2) - coloured.min(axis=2)).max() > 10
     assert np.array_equal(np.asarray(Image.open(out / "alpha.png"))[:, :, 3], see_through[:, :, 3])
+
+
+def test_a_png_by_the_name_of_jpg_keeps_its_transparency(finished, tmp_path):
+    picture = tmp_path / "in" / "web.jpg"
+    picture.parent.mkdir()
+    Image.new("RGBA", (8, 9), (90, 90, 90, 40)).save(picture, format="PNG")
+    report = json.loads(ok("colourize", picture, "--run", finished, "--out", tmp_path / "out", "--json"))
+    assert Path(report["pictures"][0]["output"]).name == "web.png"
+    assert open_picture(tmp_path / "out" / "web.png").alpha.unique().tolist() == [40]
+
+
+def test_a_fault_of_pixelwise_itself_is_one_line_too(finished, monkeypatch):
+    def fault(*_, **__):
+        raise KeyError("surprise")
+
+    monkeypatch.setattr("pixelwise.workflow.finished.evaluate_run", fault)
+    assert "a fault in pixelwise (KeyError: 'surprise')" in error("evaluate", finished)
+    monkeypatch.setenv("PIXELWISE_TRACEBACK", "1")
+    monkeypatch.setattr(sys, "argv", ["pixelwise", "evaluate", str(finished)])
+    with pytest.raises(KeyError):
+        main()
+
+
+def test_too_little_memory_is_said_in_words(finished, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+
+    monkeypatch.setattr("pixelwise.workflow.finished.evaluate_run", full)
+    assert "not enough memory; try fewer filters" in error("evaluate", finished)
 
 
 def test_colourize_refuses_to_overwrite(finished, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from pixelwise.data.images import MOST_PIXELS, find_pictures, open_picture, save_picture
 from pixelwise.errors import BadPicture, CannotWrite
@@ -316,3 +316,29 @@ def test_folders_without_pictures_are_refused(tmp_path):
         find_pictures(tmp_path)
     with pytest.raises(BadPicture, match=r"no folder at .*missing"):
         find_pictures(tmp_path / "missing")
+
+
+def test_odd_exif_is_no_reason_to_refuse_good_pixels(tmp_path):
+    """Every byte of the EXIF block damaged in turn: the pixels are whole, so the picture opens."""
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.XResolution] = 72.5
+    Image.new("RGB", (6, 4), (200, 10, 10)).save(path, exif=exif)
+    whole = path.read_bytes()
+    start, length = whole.index(b"Exif"), len(exif.tobytes())
+    for offset in range(start + 6, start + length):
+        path.write_bytes(whole[:offset] + bytes([whole[offset] ^ 0xFF]) + whole[offset + 1 :])
+        assert sorted(open_picture(path).rgb.shape) == [3, 4, 6]
+
+
+def test_the_transparent_value_of_sixteen_bit_grey(tmp_path):
+    values = np.array([[30000, 65535]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png", transparency=65535)
+    assert open_picture(tmp_path / "a.png").alpha.tolist() == [[255, 0]]
+
+
+def test_formats_that_start_programs_are_not_opened(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    with pytest.raises(BadPicture, match="not a picture"):
+        open_picture(tmp_path / "a.png")

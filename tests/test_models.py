@@ -156,3 +156,17 @@ def test_residual_unet_starts_as_the_lookup():
     model = build_model(ModelSettings(name="residual_unet", num_filters=4, num_colours=6), GreyTable(counts)).eval()
     grey = torch.rand(2, 1, 9, 10)
     assert torch.equal(model(grey), Lookup(6, GreyTable(counts))(grey))
+
+
+def test_trained_residual_unet_answers_alike_for_a_picture_and_its_mirror_image():
+    model = build_model(ModelSettings(name="residual_unet", num_filters=4, num_colours=6)).eval()
+    nn.init.normal_(model.last.weight)
+    grey = torch.rand(2, 1, 8, 12)
+    torch.testing.assert_close(model(grey), model(grey.flip(3)).flip(3))
+    learnt = model.learnt((grey - 0.5) * 4)
+    assert not torch.allclose(learnt, model.learnt((grey.flip(3) - 0.5) * 4).flip(3))
+
+
+def test_residual_unet_has_at_most_300_000_weights_as_it_is_used():
+    model = build_model(ModelSettings.from_mapping({"name": "residual_unet", **MODELS["residual_unet"].model}))
+    assert sum(p.numel() for p in model.parameters()) <= 300_000

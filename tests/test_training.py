@@ -12,7 +12,7 @@ from pixelwise.data.batches import Encoded
 from pixelwise.data.pictures import Pictures
 from pixelwise.errors import BadRun, Diverged
 from pixelwise.models.cnn import Cnn
-from pixelwise.train import EpochRow, StepRow, Training, fit, learning_rate_at
+from pixelwise.train import EpochRow, StepRow, Training, best_epoch, fit, learning_rate_at
 
 CPU = torch.device("cpu")
 
@@ -71,6 +71,30 @@ def test_a_run_stopped_after_any_step_resumes_to_the_same_bits(palette, data, st
     assert without_seconds(resumed.rows) == expected
     for name, tensor in unbroken.tensors().items():
         assert torch.equal(tensor, resumed.tensors()[name]), name
+
+
+def test_dropout_resumes_to_the_same_bits_and_leaves_others_random_numbers_alone(palette, data):
+    def fresh():
+        torch.manual_seed(0)
+        return Training(nn.Sequential(Cnn(3, 4, 4), nn.Dropout2d(0.5)), TrainSettings(epochs=1, batch_size=3))
+
+    unbroken, broken, resumed = fresh(), fresh(), fresh()
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    rows = without_seconds(rows_of(unbroken, palette, data))
+    assert torch.equal(torch.rand(3), expected)
+    next(fit(broken, palette, data, None, CPU))
+    torch.rand(5)
+    resumed.restore(broken.tensors(), broken.progress())
+    assert without_seconds(rows_of(resumed, palette, data)) == rows
+    assert all(torch.equal(a, b) for a, b in zip(unbroken.tensors().values(), resumed.tensors().values(), strict=True))
+
+
+def test_the_best_epoch_is_the_first_of_lowest_validation_loss():
+    rows = [EpochRow(i + 1, 1.0, 0.5, loss, 0.5, 1e-3, 1.0) for i, loss in enumerate([3.0, 2.0, 2.5, 2.0])]
+    assert best_epoch(rows) == 2
+    assert best_epoch([dataclasses.replace(row, validation_loss=None) for row in rows]) is None
 
 
 def test_a_short_last_batch_counts_by_its_pixels(palette, data):

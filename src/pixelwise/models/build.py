@@ -52,7 +52,7 @@ MODELS = {
         "a full-resolution U-Net that starts as the lookup",
         model={"num_filters": 24},
         train={
-            "epochs": 20,
+            "epochs": 18,
             "batch_size": 50,
             "learning_rate": 4e-3,
             "optimizer": "adamw",
