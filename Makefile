@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 .PHONY: help demo test check format results clean
 
 help:
-	@echo "make demo     train four models on embedded photographs and write pixelwise-demo/index.html (about 4 minutes)"
+	@echo "make demo     train four models on embedded photographs and write pixelwise-demo/index.html (about a minute, and the set-up)"
 	@echo "make test     run the tests"
 	@echo "make check    style, types, import directions"
 	@echo "make format   put the code in order"

@@ -86,6 +86,7 @@ def markdown(table: Sequence[Sequence[Measured]], seeds: Sequence[int], command:
     """The report, from the runs alone."""
     first = table[0][0].evaluation
     machine = table[-1][-1].run.environment()
+    commits = sorted({m.run.environment()["commit"] or "unknown" for runs in table for m in runs})
     data = load_data(table[0][0].plan.data)
     headings = ["model", "weights", "accuracy", "at least", "cross-entropy", "at most"]
     headings += ["skill", "PSNR (dB)", "CIEDE2000", "seconds", "n seeds"]
@@ -109,8 +110,8 @@ def markdown(table: Sequence[Sequence[Measured]], seeds: Sequence[int], command:
         "",
         "Grey is the mean of red, green and blue; classes are the nearest of the palette's 24 RGB colours. Of the "
         f"{len(data.train) + len(data.validation):,} training horses {len(data.validation):,} are kept for validation, "
-        "chosen by their content; all choices were made on those, "
-        "the best epoch among them, and the test pictures were used for this table alone. Seconds are of training and "
+        "chosen by their content, and a run ends with its best epoch on them. Settings were chosen on training horses "
+        "kept aside (docs/log.md). Seconds are of training and "
         "validation.",
         "",
     ]
@@ -123,8 +124,8 @@ def markdown(table: Sequence[Sequence[Measured]], seeds: Sequence[int], command:
     lines += [
         "",
         f"Made by `{command}` on {machine['started'][:10]}: {machine['processor']}, {machine['threads']} threads, "
-        f"Python {machine['python']}, torch {machine['torch']}, pixelwise {machine['pixelwise']} at commit "
-        f"{machine['commit']}. SHA-256 of the palette {palette[:12]}…, of the test pictures {prints['test'][:12]}….",
+        f"Python {machine['python']}, torch {machine['torch']}, pixelwise {machine['pixelwise']} at "
+        f"{', '.join(commits)}. SHA-256 of the palette {palette[:12]}…, of the test pictures {prints['test'][:12]}….",
         "",
     ]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ from .workflow.finished import Trained, load_trained
 from .workflow.plan import Plan
 from .workflow.training import SHOWN, gallery_rows, train_colour, validation_lookup
 
-EPOCHS = {"lookup": 1, "cnn": 25, "unet": 25, "residual_unet": 10}  # what two cores do in about three minutes
+EPOCHS = {"lookup": 1, "cnn": 25, "unet": 25, "residual_unet": 10}  # about a minute on two cores
 
 Show = Callable[[Iterator[StepRow | EpochRow], str, int], object]
 """Runs a training to its end while showing it."""
