@@ -45,7 +45,7 @@ def curve(
     for axes in (loss, accuracy):
         if kept is not None:
             axes.axvline(kept, color=GREY, linewidth=0.8, label=f"kept: epoch {kept}")
-        axes.legend(frameon=False)
+        axes.legend(framealpha=0.9, edgecolor="none")
     loss.set_ylabel("cross-entropy (nats per pixel)")
     accuracy.set_ylabel("accuracy (% of pixels)")
     return figure
