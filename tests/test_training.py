@@ -91,6 +91,23 @@ def test_dropout_resumes_to_the_same_bits_and_leaves_others_random_numbers_alone
     assert all(torch.equal(a, b) for a, b in zip(unbroken.tensors().values(), resumed.tensors().values(), strict=True))
 
 
+def test_every_step_has_random_numbers_of_its_own(palette, data):
+    drawn = []
+
+    class Draws(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(4))
+
+        def forward(self, x):
+            drawn.append(torch.rand(1).item())
+            return self.bias.view(1, 4, 1, 1).expand(len(x), 4, *x.shape[2:])
+
+    rows_of(Training(Draws(), TrainSettings(epochs=2, batch_size=3)), palette, data)
+    rows_of(Training(Draws(), TrainSettings(epochs=2, batch_size=3, seed=1)), palette, data)
+    assert len(set(drawn)) == len(drawn) == 2 * 2 * 4
+
+
 def test_the_best_epoch_is_the_first_of_lowest_validation_loss():
     rows = [EpochRow(i + 1, 1.0, 0.5, loss, 0.5, 1e-3, 1.0) for i, loss in enumerate([3.0, 2.0, 2.5, 2.0])]
     assert best_epoch(rows) == 2
