@@ -232,6 +232,11 @@ def test_results_among_the_pictures_do_not_become_pictures(pictures, finished, t
         assert len(report["pictures"]) == 6
 
 
+def test_a_run_may_lie_beside_the_files_of_cifar10(tmp_path):
+    words = error("train", "colour", "--data", "cifar10", "--root", tmp_path, "--out", tmp_path / "run")
+    assert "no CIFAR-10 at" in words  # and not that the run would become a picture
+
+
 def test_all_pictures_of_a_data_set_can_be_measured(finished):
     parts = [json.loads(ok("evaluate", finished, "--split", split, "--json")) for split in ("train", "validation")]
     parts.append(json.loads(ok("evaluate", finished, "--json")))

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .data.images import open_picture
 from .data.load import load_data
 from .data.photos import PHOTOGRAPHS, photograph
 from .data.pictures import DataSet, evenly_spaced
 from .evaluate import ColourEvaluation
 from .files import write_json
-from .grey import grey_of
+from .grey import shown_in_grey
 from .predict import colourize
 from .report.figures import curve, gallery, photographs, save_figure
 from .report.page import Page, Section, figure_shown, photograph_shown, write_page
@@ -116,7 +114,7 @@ def _coloured(trained: Trained) -> dict[str, list[RgbOfAnySize]]:
     shown = {}
     for title in (title for title, (split, _, _) in PHOTOGRAPHS.items() if split == "test"):
         truth = open_picture(photograph(title)).rgb
-        grey = (grey_of(truth.unsqueeze(0)) * 255).round().to(torch.uint8)[0].expand(3, -1, -1)
+        grey = shown_in_grey(truth.unsqueeze(0))[0]
         shown[title] = [grey, colourize(trained.model, trained.palette, truth), truth]
     return shown
 

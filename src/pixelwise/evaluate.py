@@ -19,7 +19,7 @@ from .counts import PixelCounts
 from .data.batches import Encoded, in_order
 from .data.pictures import Pictures
 from .errors import BadData, Diverged
-from .grey import grey_of
+from .grey import shown_in_grey
 from .models.answer import logits_of
 from .models.lookup import GreyTable, Lookup
 from .picture_metrics import ciede2000, colourfulness, psnr, squared_error
@@ -158,7 +158,7 @@ class _Likeness:
         self._pictures = 0
 
     def add(self, truth: Pixels, *, answer: Pixels, ceiling: Pixels) -> None:
-        grey = (grey_of(truth) * 255).round().to(torch.uint8).expand_as(truth)
+        grey = shown_in_grey(truth)
         for suffix, shown in (("", answer), ("_grey", grey), ("_ceiling", ceiling)):
             error = squared_error(shown, truth)
             self._gather(f"psnr{suffix}", psnr(error).sum().item())

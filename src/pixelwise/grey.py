@@ -16,6 +16,11 @@ def grey_of(pixels: Pixels) -> Grey:
     return pixels.sum(dim=1, keepdim=True, dtype=torch.float32) / (GREY_LEVELS - 1)
 
 
+def shown_in_grey(pixels: Pixels) -> Pixels:
+    """Colour pictures as people see them in grey: the mean, rounded to a byte, in all three planes."""
+    return (grey_of(pixels) * 255).round().to(torch.uint8).expand_as(pixels)
+
+
 def grey_levels(grey: Grey) -> GreyLevels:
     """The level, 0 to 765, of every grey value; exact for values that `grey_of` made."""
     return (grey.squeeze(1) * (GREY_LEVELS - 1)).round().clamp(0, GREY_LEVELS - 1).long()

@@ -14,7 +14,7 @@ from ..data.pictures import DataSet, Pictures, evenly_spaced
 from ..errors import BadRun, BadSetting, Interrupted
 from ..evaluate import count_pixels, evaluate_colour
 from ..files import write_json
-from ..grey import grey_of
+from ..grey import shown_in_grey
 from ..models.answer import logits_of
 from ..models.build import build_model
 from ..models.lookup import GreyTable, Lookup
@@ -57,7 +57,8 @@ def train_colour(
     run, device = Run(folder), device or torch.device("cpu")
     if run.begun and not resume:
         raise BadRun(f"{folder} already holds a run; add --resume to continue it, or give another --out")
-    if plan.data.root and folder.resolve().is_relative_to(Path(plan.data.root).resolve()):
+    among_pictures = plan.data.name == "folder" and plan.data.root
+    if among_pictures and folder.resolve().is_relative_to(Path(among_pictures).resolve()):
         raise BadRun(
             f"{folder} lies among the pictures of {plan.data.root} and would become one of them; give another --out"
         )
@@ -192,10 +193,9 @@ def validation_lookup(palette: Palette, table: GreyTable, validation: Pictures) 
 
 def gallery_rows(models: Mapping[str, nn.Module], palette: Palette, shown: Pictures) -> dict[str, torch.Tensor]:
     """What a gallery shows of some pictures: grey, truth, truth in palette colours, and each model's answer."""
-    grey = grey_of(shown.pixels)
     rows = {
-        "what the network sees": (grey * 255).round().to(torch.uint8).expand_as(shown.pixels),
+        "what the network sees": shown_in_grey(shown.pixels),
         "truth": shown.pixels,
         f"truth in {len(palette)} colours": palette.decode(palette.encode(shown.pixels)),
     }
-    return rows | {name: palette.paint(logits_of(model, grey)) for name, model in models.items()}
+    return rows | {name: palette.paint(logits_of(model, palette.see(shown.pixels))) for name, model in models.items()}
