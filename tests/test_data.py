@@ -17,13 +17,13 @@ from conftest import scenery
 from pixelwise.config import DataSettings, ModelSettings, TrainSettings
 from pixelwise.data.batches import Encoded, batches, in_order
 from pixelwise.data.cifar10 import TEST_FILE, TRAIN_FILES, load_cifar10, unpack
-from pixelwise.data.download import fetch
 from pixelwise.data.folder import load_folder
 from pixelwise.data.load import fetch_data, load_data
 from pixelwise.data.patches import cut_patches
 from pixelwise.data.photos import PHOTOGRAPHS
 from pixelwise.data.pictures import DataSet, Pictures, evenly_spaced
 from pixelwise.data.split import place_split, ranked_split, without_copies
+from pixelwise.download import fetch
 from pixelwise.errors import BadData, BadPicture, BadSetting, UnknownName
 
 # --- CIFAR-10: five training files of four pictures and a test file of four, all of one colour ---

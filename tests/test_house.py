@@ -13,6 +13,7 @@ PACKAGE = ROOT / "src" / "pixelwise"
 FLOORS = [
     "errors shapes",
     "files config grey",
+    "download",
     "classes",
     "data models counts picture_metrics",
     "evaluate predict",

@@ -68,8 +68,8 @@ def data_fetch(
 ) -> None:
     """Download a data set from its official address and check it."""
     from .. import console
-    from ..data.cifar10 import cache_folder
     from ..data.load import fetch_data
+    from ..download import cache_folder
 
     root = root or cache_folder()
     console.download_bar(fetch_data(name, root), f"fetching {name}")

@@ -4,7 +4,6 @@ Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; https
 The checksum is that of the archive named there (MD5 c32a1d4ab5d03f1284b67883e8d87530).
 """
 
-import os
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -14,9 +13,9 @@ import numpy as np
 import torch
 
 from ..config import DataSettings
+from ..download import cache_folder, checksum, fetch
 from ..errors import BadData, UnknownName
 from ..files import replacing
-from .download import checksum, fetch
 from .pictures import DataSet, Pictures
 from .split import content_hash, ranked_split, without_copies
 
@@ -83,14 +82,6 @@ def unpack(archive: Path, folder: Path) -> None:
     missing = sorted(name for name in wanted if not (folder / name).is_file())
     if missing:
         raise BadData(f"{archive} has no {', '.join(missing)} (SHA-256 {checksum(archive)}); delete it and fetch again")
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: PIXELWISE_CACHE, or `pixelwise` in the user's cache folder."""
-    named = os.environ.get("PIXELWISE_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelwise"
 
 
 def find_folder(root: str | None) -> Path:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import DataSettings
+from ..download import cache_folder
 from ..errors import BadData, UnknownName
-from .cifar10 import cache_folder, fetch_cifar10, load_cifar10
+from .cifar10 import fetch_cifar10, load_cifar10
 from .folder import load_folder
 from .photos import load_photos
 from .pictures import DataSet

@@ -2,13 +2,14 @@
 
 import hashlib
 import http.client
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import BadData
-from ..files import replacing
+from .errors import BadData
+from .files import replacing
 
 CHUNK = 1 << 20
 SECONDS_WITHOUT_DATA = 60.0
@@ -45,6 +46,14 @@ def fetch(url: str, target: Path, sha256: str) -> Iterator[tuple[int, int]]:
                 raise BadData(f"{url} gave a file with SHA-256 {found}; expected {sha256}; try again, or {by_hand}")
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise BadData(f"{url} cannot be fetched ({error}); {by_hand}, or give the folder that has it") from None
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: PIXELWISE_CACHE, or `pixelwise` in the user's cache folder."""
+    named = os.environ.get("PIXELWISE_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelwise"
 
 
 def checksum(path: Path) -> str:
