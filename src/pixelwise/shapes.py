@@ -25,7 +25,7 @@ Grey: TypeAlias = Float[Tensor, "n 1 h w"]
 # The grey level of every pixel as an integer: red + green + blue, 0 to 765.
 GreyLevels: TypeAlias = Int64[Tensor, "n h w"]
 
-# The class of every pixel, 0 to k - 1.
+# The class of every pixel, 0 to k - 1; 255 is void, which counts for nothing.
 ClassIds: TypeAlias = UInt8[Tensor, "n h w"]
 
 # Unnormalized log-probabilities of the k classes for every pixel.

@@ -23,8 +23,8 @@ class Encoded:
 
     @classmethod
     def by(cls, classes: ClassSet, pictures: Pictures) -> "Encoded":
-        """Some pictures encoded by a class set."""
-        return cls(pictures, classes.encode(pictures.pixels))
+        """Some pictures with the classes they are labelled with, or else those that the class set sees in them."""
+        return cls(pictures, classes.encode(pictures.pixels) if pictures.ids is None else pictures.ids)
 
     def __len__(self) -> int:
         return len(self.pictures)
