@@ -14,6 +14,7 @@ FLOORS = [
     "errors shapes",
     "files config grey",
     "download",
+    "weights",
     "classes",
     "data models counts picture_metrics",
     "evaluate predict",
@@ -90,7 +91,12 @@ def test_exercise_networks_use_no_convolution_of_torch():
 
 def test_nothing_is_unpickled():
     unpickling = re.compile(r"(?<!safetensors\.)torch\.load\b|\bpickle|joblib|allow_pickle=True")
-    assert [path.name for path in MODULES if unpickling.search(path.read_text())] == []
+    # Official weights are published as .pth files. One room may read them, with their checksum known, and only by the
+    # reader that builds tensors and nothing else.
+    of_tensors_only = re.compile(r"torch\.load\([^()]*\bweights_only=True\)")
+    texts = {path: path.read_text() for path in MODULES}
+    texts[PACKAGE / "weights.py"] = of_tensors_only.sub("", texts[PACKAGE / "weights.py"])
+    assert [path.name for path, text in texts.items() if unpickling.search(text)] == []
 
 
 def test_changelog_names_the_version():

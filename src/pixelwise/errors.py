@@ -6,6 +6,7 @@ PixelwiseError
 ├── BadPicture     a file is not a picture that can be read whole
 ├── BadData        a folder or data set cannot be used as asked
 ├── BadPalette     a palette file, or a palette that does not fit
+├── BadWeights     a weights file is missing, damaged, or another network's
 ├── CannotWrite    a file or folder cannot be made
 ├── BadRun         a run folder is missing, unfinished, or its parts do not belong together
 ├── Diverged       the loss is no longer a number
@@ -50,6 +51,10 @@ class BadData(PixelwiseError):
 
 class BadPalette(PixelwiseError):
     """A palette file cannot be read, or a palette does not fit its use."""
+
+
+class BadWeights(PixelwiseError):
+    """A weights file is missing, damaged, or another network's."""
 
 
 class CannotWrite(PixelwiseError):

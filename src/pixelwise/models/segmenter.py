@@ -54,7 +54,7 @@ def joined(last: nn.Conv2d, features: Features) -> Logits:
     return total
 
 
-def enlarged(logits: Logits, size: tuple[int, int] | torch.Size) -> Logits:
+def enlarged(logits: Logits, size: tuple[int, int] | torch.Size) -> Float[Tensor, "n k _ _"]:
     """Bilinear, as torchvision's networks enlarge; as it is where the size is right already."""
     if logits.shape[2:] == tuple(size):
         return logits
