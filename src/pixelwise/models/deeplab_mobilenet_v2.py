@@ -15,9 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import BadSetting, BadWeights
-from ..shapes import Logits
 from ..weights import is_own, load_exactly, official_weights, read_own, verified, weights_file
-from .segmenter import Features, Segmenter, joined, last_layer
+from .segmenter import Features, Segmenter, last_layer
 
 NAME = "deeplabv3_mobilenet_v2"
 CLASSES = 21
@@ -89,6 +88,7 @@ class DeepLabMobileNetV2(Segmenter):
     """
 
     preprocessing = "red, green and blue in -1 to 1"
+    align_corners = True
 
     def __init__(self, k: int) -> None:
         super().__init__()
@@ -117,10 +117,6 @@ class DeepLabMobileNetV2(Segmenter):
         mean = F.relu(self.head["image_pooling"](x.mean((2, 3), keepdim=True)))
         both = torch.cat([mean.expand(-1, -1, *x.shape[2:]), F.relu(self.head["aspp0"](x))], dim=1)
         return (F.relu(self.head["concat_projection"](both)),)
-
-    def answer(self, features: Features, size: tuple[int, int] | torch.Size) -> Logits:
-        """Logits of some size; enlarged as TensorFlow's network was trained, with corner pixels on corner pixels."""
-        return F.interpolate(joined(self.last, features), size=tuple(size), mode="bilinear", align_corners=True)
 
 
 def mobilenet_v2_segmenter(k: int, weights: Path | None = None, pretrained_last: bool = False) -> DeepLabMobileNetV2:

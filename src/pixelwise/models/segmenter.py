@@ -2,12 +2,10 @@
 
     logits = enlarge(last(features(seen)))
 
-`last` is a 1x1 convolution, so that it may run before or after maps of several sizes are brought to one: convolution
-over channels and bilinear enlargement over pixels are both linear and commute. Each map therefore meets its own columns
-of the weights in its own size, and only k maps of logits are ever enlarged, never the features.
+`last` is a 1x1 convolution over maps of features that stand stacked in the size of the finest. Convolution over
+channels and bilinear enlargement over pixels are both linear and commute; so each map meets its own columns of the
+weights in its own size, and only k maps of logits are ever enlarged, never the features (Hariharan et al. 2015).
 """
-
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,47 +16,73 @@ from ..shapes import Logits
 
 # What the trunk hands to the last layer: one map, or several of falling size, finest first.
 Features = tuple[Float[Tensor, "n _ _ _"], ...]
+Size = tuple[int, int] | torch.Size
 
 
 class Segmenter(nn.Module):
     """Base of the networks whose last layer can be trained on features that were computed once.
 
-    A subclass sets `last`, `channels` and `preprocessing`, and gives `features`.
+    A subclass sets `last`, `channels`, `preprocessing` and `head_prefixes`, and gives `features`.
     """
 
     last: nn.Conv2d  # 1x1, from sum(channels) to k
     channels: tuple[int, ...]  # of each map of features, in order
     preprocessing: str  # what is done to pictures before the trunk, in words that change when it does
+    head_prefixes: tuple[str, ...] = ("head.",)  # names of what stands between the trunk proper and the last layer
+    align_corners = False  # TensorFlow's networks lay corner pixels on corner pixels when they enlarge
+    learned: tuple[str, ...] | None = None  # name prefixes of what is trained; None: everything
 
     def features(self, seen: Float[Tensor, "n 3 h w"]) -> Features:
         """The last layer's input, for pictures in 0 to 1."""
         raise NotImplementedError
 
-    def answer(self, features: Features, size: tuple[int, int] | torch.Size) -> Logits:
+    def answer(self, features: Features, size: Size) -> Logits:
         """Logits of some size from features."""
-        return enlarged(joined(self.last, features), size)
+        return answer(self.last.weight, self.last.bias, features, size, self.align_corners)
 
     def forward(self, seen: Float[Tensor, "n 3 h w"]) -> Logits:
         """Logits of pictures in 0 to 1, in the pictures' size."""
         return self.answer(self.features(seen), seen.shape[2:])
 
+    def train(self, mode: bool = True) -> "Segmenter":
+        """Training mode, but only for what is learned: frozen BatchNorm keeps its statistics, frozen dropout is off.
 
-def joined(last: nn.Conv2d, features: Features) -> Logits:
-    """A 1x1 convolution over maps that stand stacked, each applied in its own size; in the size of the first."""
-    sizes = [feature.shape[1] for feature in features]
-    weights: Sequence[Tensor] = torch.split(last.weight, sizes, dim=1)
-    total = F.conv2d(features[-1], weights[-1], last.bias)
-    for feature, weight in zip(features[-2::-1], weights[-2::-1], strict=True):
-        own = F.conv2d(feature, weight)
-        total = own + enlarged(total, own.shape[2:])
-    return total
+        PyTorch's own train() would move a frozen BatchNorm's running statistics and drop features at random.
+        """
+        super().train(mode)
+        if mode and self.learned is not None:
+            for name, module in self.named_modules():
+                if name and not _is_learned(name, module, self.learned):
+                    module.training = False
+        return self
 
 
-def enlarged(logits: Logits, size: tuple[int, int] | torch.Size) -> Float[Tensor, "n k _ _"]:
-    """Bilinear, as torchvision's networks enlarge; as it is where the size is right already."""
-    if logits.shape[2:] == tuple(size):
-        return logits
-    return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
+def _is_learned(name: str, module: nn.Module, learned: tuple[str, ...]) -> bool:
+    """Whether all of a module is trained; one without parameters, such as dropout, belongs to where it stands."""
+    parameters = [parameter.requires_grad for parameter in module.parameters()]
+    return all(parameters) if parameters else f"{name}.".startswith(learned)
+
+
+def answer(weight: Tensor, bias: Tensor | None, features: Features, size: Size, align_corners: bool = False) -> Logits:
+    """Logits in some size, of a last layer on maps of features that stand stacked in the size of the first."""
+    weights = torch.split(weight, [feature.shape[1] for feature in features], dim=1)
+    logits = F.conv2d(features[0], weights[0], bias)
+    for feature, own in zip(features[1:], weights[1:], strict=True):
+        logits = logits + enlarged(F.conv2d(feature, own), logits.shape[2:], align_corners)
+    return enlarged(logits, size, align_corners)
+
+
+def stacked(features: Features, align_corners: bool = False) -> Float[Tensor, "n c h w"]:
+    """All maps of features in the size of the first, one behind the other: what the last layer is a 1x1 of."""
+    size = features[0].shape[2:]
+    return torch.cat([enlarged(feature, size, align_corners) for feature in features], dim=1)
+
+
+def enlarged(x: Float[Tensor, "n c _ _"], size: Size, align_corners: bool = False) -> Float[Tensor, "n c _ _"]:
+    """Bilinear; as it is where the size is right already."""
+    if x.shape[2:] == tuple(size):
+        return x
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
 
 
 def last_layer(channels: int, k: int) -> nn.Conv2d:

