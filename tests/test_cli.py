@@ -305,7 +305,7 @@ def test_a_run_that_diverges_says_so_and_keeps_its_checkpoint(pictures, tmp_path
     ("arguments", "words"),
     [
         (["--model", "resnet"], "unknown model 'resnet'; known: cnn, lookup, residual_unet, unet"),
-        (["--model", "cnn", "--data", "imagenet"], "unknown data set 'imagenet'; known: cifar10, folder, photos"),
+        (["--model", "cnn", "--data", "imagenet"], "unknown data set 'imagenet'; known: cifar10, flowers17, folder"),
         (["--model", "cnn", "--data", "cifar10", "--category", "horze"], "did you mean 'horse'?"),
         (["--model", "cnn", "--data", "cifar10", "--root", "nowhere"], "no CIFAR-10 at nowhere"),
         (["--model", "cnn", "--data", "folder"], "give --root FOLDER"),
@@ -430,7 +430,7 @@ def test_palette_fit_and_show(pictures, finished, tmp_path):
 def test_version_help_and_data_list():
     assert ok("--version") == f"pixelwise {__version__}\n"
     assert "colourize" in ok("--help")
-    assert set(json.loads(ok("data", "list", "--json"))) == {"photos", "cifar10", "folder"}
+    assert set(json.loads(ok("data", "list", "--json"))) == {"photos", "cifar10", "flowers17", "folder"}
     assert "needs no download" in error("data", "fetch", "photos")
 
 

@@ -552,7 +552,9 @@ def test_pictures_can_be_had_in_order(palette):
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones_and_a_guess():
-    with pytest.raises(UnknownName, match="unknown data set 'cifar'; known: cifar10, folder, photos; did you mean"):
+    with pytest.raises(
+        UnknownName, match="unknown data set 'cifar'; known: cifar10, flowers17, folder, photos; did you mean"
+    ):
         load_data(DataSettings(name="cifar"))
 
 

@@ -62,7 +62,8 @@ def _as_written(value: Any, hint: Any) -> Any:  # noqa: ANN401 - any setting's v
     """A value that went through JSON as it was: lists were tuples, and 1 may have been 1.0."""
     if isinstance(value, list):
         return tuple(value)
-    return float(value) if hint is float and isinstance(value, int) and _fits(value, float) else value
+    wants_float = float in (hint, *get_args(hint))
+    return float(value) if wants_float and isinstance(value, int) and _fits(value, float) else value
 
 
 def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - a type hint can be any object
@@ -94,15 +95,21 @@ class DataSettings(Settings):
     name: str = "photos"
     root: str | None = None  # folder that holds the data; None: the embedded or downloaded copy
     category: tuple[str, ...] = ()  # CIFAR-10 categories; empty: all ten
-    validation: float = 0.1  # share of the training pictures kept aside for validation
+    validation: float | None = None  # share of the pictures kept aside for validation; None: the data set's usual one
     patch: int = 32  # side of the square patches that photographs are cut into, in pixels
+    size: int = 256  # long side at which labelled pictures are seen, in pixels
     scales: tuple[int, ...] = (64, 128, 256)  # short sides to which photographs are reduced before cutting
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
-        self._need(0 <= self.validation < 1, "validation", "a share, 0 or more and below 1")
+        self._need(self.validation is None or 0 <= self.validation < 1, "validation", "a share, 0 or more and below 1")
         self._need(8 <= self.patch <= 512, "patch", "8 to 512 pixels")
+        self._need(16 <= self.size <= 4096, "size", "16 to 4096 pixels")
         self._need(len(self.scales) > 0 and all(1 <= s <= 4096 for s in self.scales), "scales", "1 to 4096 pixels each")
+
+    def validation_share(self, usual: float = 0.1) -> float:
+        """The share that is kept for validation: the one that was given, or else the data set's usual one."""
+        return usual if self.validation is None else self.validation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

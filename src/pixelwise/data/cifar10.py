@@ -4,8 +4,6 @@ Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; https
 The checksum is that of the archive named there (MD5 c32a1d4ab5d03f1284b67883e8d87530).
 """
 
-import shutil
-import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,9 +11,8 @@ import numpy as np
 import torch
 
 from ..config import DataSettings
-from ..download import cache_folder, checksum, fetch
+from ..download import cache_folder, checksum, copy_out, fetch
 from ..errors import BadData, UnknownName
-from ..files import replacing
 from .pictures import DataSet, Pictures
 from .split import content_hash, ranked_split, without_copies
 
@@ -45,7 +42,7 @@ def load_cifar10(settings: DataSettings) -> DataSet:
     banned = [content_hash(pixels) for pixels in test.pixels]
     hashes = [content_hash(pixels) for pixels in train.pixels]
     kept = without_copies(hashes, banned)
-    validation, training = ranked_split([hashes[i] for i in kept], [settings.validation])
+    validation, training = ranked_split([hashes[i] for i in kept], [settings.validation_share()])
     return DataSet(
         name="cifar10",
         title=f"CIFAR-10 {', '.join(settings.category)}".rstrip(),
@@ -69,16 +66,7 @@ def fetch_cifar10(root: Path) -> Iterator[tuple[int, int]]:
 def unpack(archive: Path, folder: Path) -> None:
     """Copy the batch files out of the archive, and nothing else; each one whole or not at all."""
     wanted = {*TRAIN_FILES, TEST_FILE}
-    try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = Path(member.name).name
-                source = tar.extractfile(member) if name in wanted else None
-                if source is not None:
-                    with source, replacing(folder / name) as beside, beside.open("wb") as file:
-                        shutil.copyfileobj(source, file)
-    except (tarfile.TarError, KeyError, EOFError) as error:
-        raise BadData(f"{archive} cannot be unpacked ({error}); delete it and fetch again") from None
+    copy_out(archive, folder, wanted.__contains__)
     missing = sorted(name for name in wanted if not (folder / name).is_file())
     if missing:
         raise BadData(f"{archive} has no {', '.join(missing)} (SHA-256 {checksum(archive)}); delete it and fetch again")

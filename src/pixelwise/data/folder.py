@@ -85,7 +85,7 @@ def _named_splits(root: Path, settings: DataSettings) -> tuple[list[Cut], list[C
     banned = [picture.content for picture in test]
     if kept is None:
         inside = _different(inside, banned)
-        chosen, rest = place_split([picture.content for picture in inside], [settings.validation])
+        chosen, rest = place_split([picture.content for picture in inside], [settings.validation_share()])
         validation, train = [inside[i] for i in chosen], [inside[i] for i in rest]
     else:
         validation = _different(cut_all(find_pictures(kept), settings), banned)
@@ -100,9 +100,10 @@ def _content_splits(root: Path, settings: DataSettings) -> tuple[list[Cut], list
     if len(pictures) < FEWEST:
         raise BadData(f"{root} has {len(pictures)} different pictures; expected at least {FEWEST}, one for each split")
     contents = [picture.content for picture in pictures]
-    test, validation, train = place_split(contents, [TEST_SHARE, settings.validation])
+    share = settings.validation_share()
+    test, validation, train = place_split(contents, [TEST_SHARE, share])
     if not train:
-        raise BadData(f"validation {settings.validation} of {len(pictures)} pictures leaves none to train on; lower it")
+        raise BadData(f"validation {share} of {len(pictures)} pictures leaves none to train on; lower it")
     return [pictures[i] for i in train], [pictures[i] for i in validation], [pictures[i] for i in test]
 
 

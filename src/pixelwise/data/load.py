@@ -8,26 +8,38 @@ from ..config import DataSettings
 from ..download import cache_folder
 from ..errors import BadData, UnknownName
 from .cifar10 import fetch_cifar10, load_cifar10
+from .flowers17 import fetch_flowers17, load_flowers17
 from .folder import load_folder
+from .labelled_folder import load_labelled_folder
 from .photos import load_photos
 from .pictures import DataSet
 
 
 @dataclass(frozen=True)
 class Source:
-    """One data set: how to load it, how to fetch it if it has to be, and one line about it."""
+    """One data set: a line about it, how to load it for colour, with labels, or both, and how to fetch it if needed."""
 
-    load: Callable[[DataSettings], DataSet]
     summary: str
+    load: Callable[[DataSettings], DataSet] | None = None
+    load_labelled: Callable[[DataSettings], DataSet] | None = None
     fetch: Callable[[Path], Iterator[tuple[int, int]]] | None = None
 
 
 SOURCES = {
-    "photos": Source(load_photos, "7 photographs that scikit-image and scikit-learn carry, in patches; offline"),
+    "photos": Source("7 photographs that scikit-image and scikit-learn carry, in patches; offline", load=load_photos),
     "cifar10": Source(
-        load_cifar10, "60,000 pictures of 32x32 in ten categories (--category horse,deer)", fetch_cifar10
+        "60,000 pictures of 32x32 in ten categories (--category horse,deer)", load=load_cifar10, fetch=fetch_cifar10
     ),
-    "folder": Source(load_folder, "your own folder of pictures, in patches (--root FOLDER)"),
+    "flowers17": Source(
+        "flowers of 17 species, each pixel labelled flower or background",
+        load_labelled=load_flowers17,
+        fetch=fetch_flowers17,
+    ),
+    "folder": Source(
+        "your own folder of pictures, in patches, or of pictures and masks (--root FOLDER)",
+        load=load_folder,
+        load_labelled=load_labelled_folder,
+    ),
 }
 
 
@@ -43,19 +55,45 @@ def source(name: str) -> Source:
 
 
 def load_data(settings: DataSettings) -> DataSet:
-    """Load a data set by its name.
+    """Load a data set for colour by its name.
 
     Raises:
         UnknownName: no data set, or no category, of that name.
         BadData: it cannot be used as asked.
     """
+    _check_given(settings)
+    load = source(settings.name).load
+    if load is None:
+        able = ", ".join(name for name, other in SOURCES.items() if other.load)
+        raise BadData(f"data set {settings.name!r} is for segmentation, not for colour; for colour there are: {able}")
+    return _with_pictures(load(settings))
+
+
+def load_labelled(settings: DataSettings) -> DataSet:
+    """Load a data set with the true class of every pixel by its name.
+
+    Raises:
+        UnknownName: no data set of that name.
+        BadData: it has no labels, or cannot be used as asked.
+    """
+    _check_given(settings)
+    load = source(settings.name).load_labelled
+    if load is None:
+        able = ", ".join(name for name, other in SOURCES.items() if other.load_labelled)
+        raise BadData(f"data set {settings.name!r} has no labels; data sets with labels are: {able}")
+    return _with_pictures(load(settings))
+
+
+def _check_given(settings: DataSettings) -> None:
     if settings.category and settings.name != "cifar10":
         raise BadData(
             f"category {', '.join(settings.category)} given; only cifar10 has categories, not {settings.name}"
         )
     if settings.root is not None and settings.name == "photos":
         raise BadData(f"root {settings.root} given, but photos are embedded; for pictures of your own: --data folder")
-    data = source(settings.name).load(settings)
+
+
+def _with_pictures(data: DataSet) -> DataSet:
     if not len(data.train) or not len(data.test):
         raise BadData(
             f"{data.title}: {len(data.train)} pictures to train on, {len(data.test)} to test; expected some of each"
