@@ -14,7 +14,8 @@ from pixelwise.data.batches import Encoded
 from pixelwise.data.load import load_data
 from pixelwise.data.pictures import Pictures
 from pixelwise.errors import BadData, Diverged
-from pixelwise.evaluate import count_pixels, evaluate_colour, skill
+from pixelwise.evaluate.colour import evaluate_colour, skill
+from pixelwise.evaluate.pixels import count_pixels
 from pixelwise.grey import grey_of
 from pixelwise.models.answer import logits_of
 from pixelwise.models.build import build_model
@@ -83,7 +84,7 @@ def test_batches_do_not_change_the_evaluation(palette, monkeypatch):
     pictures = some_pictures(7)
     model = build_model(ModelSettings(name="unet", num_filters=4, num_colours=4))
     whole = evaluated(model, palette, pictures)
-    monkeypatch.setattr("pixelwise.evaluate.PIXELS_AT_ONCE", 3 * 64)
+    monkeypatch.setattr("pixelwise.data.batches.PIXELS_AT_ONCE", 3 * 64)
     pieces = evaluated(model, palette, pictures)
     for name, value in whole.to_mapping().items():
         assert pieces.to_mapping()[name] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-6)), name

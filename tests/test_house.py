@@ -16,7 +16,7 @@ FLOORS = [
     "download",
     "weights",
     "classes",
-    "data models counts picture_metrics",
+    "losses data models counts picture_metrics segment_metrics",
     "evaluate predict",
     "train",
     "runs",

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pixelwise.config import TrainSettings
-from pixelwise.data.batches import Encoded
+from pixelwise.data.batches import Encoded, PictureFeed
 from pixelwise.data.pictures import Pictures
 from pixelwise.errors import BadRun, Diverged
 from pixelwise.models.cnn import Cnn
@@ -23,7 +23,7 @@ def data(palette):
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, 4, (10, 2, 2), generator=generator).repeat_interleave(4, 1).repeat_interleave(4, 2)
     pictures = Pictures(palette.decode(ids.to(torch.uint8)), [str(i) for i in range(10)])
-    return Encoded.by(palette, pictures)
+    return PictureFeed(palette, Encoded.by(palette, pictures))
 
 
 def training_of(settings):
@@ -32,7 +32,7 @@ def training_of(settings):
 
 
 def rows_of(training, palette, data, validation=None):
-    return list(fit(training, palette, data, validation, CPU))
+    return list(fit(training, data, validation, CPU))
 
 
 def without_seconds(rows):
@@ -61,7 +61,7 @@ def test_a_run_stopped_after_any_step_resumes_to_the_same_bits(palette, data, st
     expected = without_seconds(rows_of(unbroken, palette, data, data))
     broken = training_of(settings)
     steps = 0
-    for row in fit(broken, palette, data, data, CPU):
+    for row in fit(broken, data, data, CPU):
         steps += isinstance(row, StepRow)
         if steps == stop_after:
             break
@@ -84,7 +84,7 @@ def test_dropout_resumes_to_the_same_bits_and_leaves_others_random_numbers_alone
     torch.manual_seed(7)
     rows = without_seconds(rows_of(unbroken, palette, data))
     assert torch.equal(torch.rand(3), expected)
-    next(fit(broken, palette, data, None, CPU))
+    next(fit(broken, data, None, CPU))
     torch.rand(5)
     resumed.restore(broken.tensors(), broken.progress())
     assert without_seconds(rows_of(resumed, palette, data)) == rows
@@ -125,7 +125,7 @@ def test_a_short_last_batch_counts_by_its_pixels(palette, data):
         def forward(self, x):
             return self.bias.view(1, 4, 1, 1).expand(len(x), 4, *x.shape[2:])
 
-    ids = data.ids
+    ids = data.encoded.ids
     expected = nn.functional.cross_entropy(torch.arange(4.0).expand(ids.numel(), 4), ids.flatten().long()).item()
     settings = TrainSettings(epochs=1, batch_size=3, learning_rate=1e-12)
     row = rows_of(Training(Constant(), settings), palette, data)[-1]

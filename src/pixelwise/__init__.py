@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .data.images import open_picture, save_picture
     from .data.load import load_data
     from .errors import PixelwiseError
-    from .evaluate import ColourEvaluation, evaluate_colour
+    from .evaluate.colour import ColourEvaluation, evaluate_colour
+    from .evaluate.segment import SegmentEvaluation, evaluate_segment
     from .models.build import build_model
     from .models.conv import MyConv2d
     from .predict import colourize
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .workflow.training import train_colour
 
 _HOME = {
-    "ColourEvaluation": "evaluate",
+    "ColourEvaluation": "evaluate.colour",
     "DataSettings": "config",
     "EpochRow": "train",
     "ModelSettings": "config",
@@ -32,14 +33,16 @@ _HOME = {
     "Palette": "classes.palette",
     "PixelwiseError": "errors",
     "Plan": "workflow.plan",
+    "SegmentEvaluation": "evaluate.segment",
     "StepRow": "train",
     "TrainSettings": "config",
     "Trained": "workflow.finished",
     "Training": "train",
     "build_model": "models.build",
     "colourize": "predict",
-    "evaluate_colour": "evaluate",
+    "evaluate_colour": "evaluate.colour",
     "evaluate_run": "workflow.finished",
+    "evaluate_segment": "evaluate.segment",
     "fit": "train",
     "fit_palette": "classes.palette",
     "load_data": "data.load",
@@ -59,6 +62,7 @@ __all__ = [
     "Palette",
     "PixelwiseError",
     "Plan",
+    "SegmentEvaluation",
     "StepRow",
     "TrainSettings",
     "Trained",
@@ -67,6 +71,7 @@ __all__ = [
     "colourize",
     "evaluate_colour",
     "evaluate_run",
+    "evaluate_segment",
     "fit",
     "fit_palette",
     "load_data",

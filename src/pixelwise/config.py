@@ -137,12 +137,15 @@ class TrainSettings(Settings):
     epochs: int = 25
     batch_size: int = 100  # pictures a step; the last step of an epoch may have fewer
     learning_rate: float = 1e-3  # the highest one, when the schedule is one_cycle
-    optimizer: Literal["adam", "adamw"] = "adam"
-    weight_decay: float = 0.0
+    optimizer: Literal["adam", "adamw", "lbfgs"] = "adam"  # lbfgs: for a last layer on cached features
+    weight_decay: float = 0.0  # with lbfgs, the factor of the squared weights that are added to the loss
+    loss: Literal["cross_entropy", "dice", "soft_iou", "cross_entropy_dice"] = "cross_entropy"
+    class_weights: tuple[float, ...] = ()  # one for each class; empty: all alike
     schedule: Literal["constant", "one_cycle"] = "constant"
     flips: bool = False  # mirror each picture left to right with probability 1/2
     precision: Literal["float32", "bfloat16"] = "float32"  # of the convolutions; weights stay in float32
     keep: Literal["best", "last"] = "best"  # the epoch of lowest validation loss, if anything is kept for validation
+    patience: int = 0  # epochs without a lower validation loss after which training ends; 0: it never does
     seed: int = 0  # of the weights, the order of the pictures and the flips
 
     def __post_init__(self) -> None:
@@ -151,4 +154,8 @@ class TrainSettings(Settings):
         self._need(1 <= self.batch_size <= 1_000_000, "batch_size", "1 or more pictures")
         self._need(0 < self.learning_rate <= LARGEST, "learning_rate", "a number above 0, at most 1e38")
         self._need(0 <= self.weight_decay <= LARGEST, "weight_decay", "0 or more, at most 1e38")
+        weights = self.class_weights
+        self._need(all(0 <= w <= LARGEST for w in weights), "class_weights", "numbers of 0 or more")
+        self._need(not weights or max(weights) > 0, "class_weights", "one weight above 0 at least")
+        self._need(0 <= self.patience <= 1_000_000, "patience", "0 or more epochs")
         self._need(0 <= self.seed < 2**31, "seed", "0 or more, below 2^31")

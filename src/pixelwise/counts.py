@@ -1,10 +1,14 @@
-"""Counts first, ratios last: integers are added over all pixels and divided once. What is absent is NaN, not 0 or 1."""
+"""Counts first, ratios last: integers are added over all pixels and divided once. What is absent is NaN, not 0 or 1.
+
+Void pixels (id 255) count for nothing.
+"""
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from .classes.labels import VOID
 from .shapes import ClassIds, Logits
 
 TOP = 5
@@ -14,7 +18,7 @@ class PixelCounts:
     """What is known of some predictions: the confusion of truth and answer, top-5 hits and the summed log-loss.
 
     Args:
-        k: the number of classes.
+        k: the number of classes, 1 to 255.
     """
 
     def __init__(self, k: int) -> None:
@@ -26,13 +30,14 @@ class PixelCounts:
         """Count the pixels of a batch; of equal logits the lowest class is the answer, as in argmax."""
         k = len(self.confusion)
         truth = ids.long()
-        self.loss_sum += F.cross_entropy(logits.float(), truth, reduction="none").sum(dtype=torch.float64).item()
-        cells = truth * k + logits.argmax(dim=1)
-        self.confusion += torch.bincount(cells.flatten().cpu(), minlength=k * k).view(k, k)
-        own = logits.gather(1, truth.unsqueeze(1))
+        losses = F.cross_entropy(logits.float(), truth, ignore_index=VOID, reduction="none")
+        self.loss_sum += losses.sum(dtype=torch.float64).item()
+        cells = truth * k + logits.argmax(dim=1)  # void's lie behind the table's, since k <= 255
+        self.confusion += torch.bincount(cells.flatten().cpu(), minlength=k * k)[: k * k].view(k, k)
+        own = logits.gather(1, truth.clamp(max=k - 1).unsqueeze(1))  # void has no logit; it is left out below
         earlier = torch.arange(k, device=logits.device).view(1, k, 1, 1) < truth.unsqueeze(1)
         ahead = (logits > own) | ((logits == own) & earlier)
-        self.top_hits += int((ahead.sum(dim=1) < TOP).sum())
+        self.top_hits += int(((ahead.sum(dim=1) < TOP) & (truth != VOID)).sum())
 
     @property
     def pixels(self) -> int:
@@ -63,6 +68,17 @@ class PixelCounts:
     def balanced_accuracy(self) -> float:
         """Mean recall over the classes that occur."""
         return self.recalls.nanmean().item()
+
+    @property
+    def iou(self) -> Float64[Tensor, "k"]:
+        """Intersection over union of truth and answer, for each class over all pixels; NaN where it is in neither."""
+        hits = self.confusion.diagonal()
+        return hits.double() / (self.confusion.sum(dim=0) + self.confusion.sum(dim=1) - hits)
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU over the classes that occur in truth or answer."""
+        return self.iou.nanmean().item()
 
     def _share(self, hits: int) -> float:
         return hits / self.pixels if self.pixels else float("nan")

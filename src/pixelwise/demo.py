@@ -9,7 +9,7 @@ from .data.images import open_picture
 from .data.load import load_data
 from .data.photos import PHOTOGRAPHS, photograph
 from .data.pictures import DataSet, evenly_spaced
-from .evaluate import ColourEvaluation
+from .evaluate.colour import ColourEvaluation
 from .files import write_json
 from .grey import shown_in_grey
 from .predict import colourize

@@ -3,8 +3,9 @@
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,17 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a process that was killed while writing has left in a folder."""
+def sweep(folder: Path, older_than: float = 0.0) -> None:
+    """Remove what a process that was killed while writing has left in a folder.
+
+    Args:
+        folder: where to look.
+        older_than: seconds; what is younger may be another process's, which is still writing.
+    """
     for path in folder.glob(f"{BESIDE}*"):
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime >= older_than:
+                path.unlink()
 
 
 def _take_place(beside: Path, path: Path) -> None:

@@ -22,6 +22,9 @@ RgbOfAnySize: TypeAlias = UInt8[Tensor, "3 _ _"]
 # n grey pictures: the mean of red, green and blue, 0 to 1.
 Grey: TypeAlias = Float[Tensor, "n 1 h w"]
 
+# What a network is shown of n pictures: one grey channel, or red, green and blue; 0 to 1.
+Seen: TypeAlias = Float[Tensor, "n _ h w"]
+
 # The grey level of every pixel as an integer: red + green + blue, 0 to 765.
 GreyLevels: TypeAlias = Int64[Tensor, "n h w"]
 

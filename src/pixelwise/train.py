@@ -13,17 +13,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .classes.class_set import ClassSet
+from .classes.labels import VOID
 from .config import TrainSettings
-from .data.batches import Encoded, batches
-from .errors import BadRun, Diverged
-from .evaluate import count_pixels
+from .data.batches import Feed
+from .errors import BadRun, BadSetting, Diverged
+from .evaluate.pixels import count_feed
+from .losses import loss_of
+from .models.answer import moved
 
 WARM_SHARE = 0.2  # of a one-cycle schedule's steps, spent on the way up
 WARM_START = 25  # the first rate is the highest divided by this
+CURVED_STEPS = 25  # of L-BFGS in one epoch
 WARM_END = 10_000  # the last rate is the first divided by this
 
 
@@ -49,6 +51,7 @@ class EpochRow:
     validation_accuracy: float | None
     learning_rate: float  # at the epoch's last step
     seconds: float  # of training and validation
+    validation_miou: float | None = None  # mean IoU of the classes that occur; None for colours
 
     def to_mapping(self) -> dict[str, Any]:
         """The values by name."""
@@ -84,13 +87,16 @@ class Training:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done."""
-        return self.position.epoch > self.settings.epochs
+        """Whether all epochs are done, or the validation loss has not fallen for `patience` of them."""
+        best, patience = best_epoch(self.rows), self.settings.patience
+        idle = patience > 0 and best is not None and len(self.rows) - best >= patience
+        return idle or self.position.epoch > self.settings.epochs
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of the model and the optimizer, by name."""
         named = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        for index, state in (self.optimizer.state_dict()["state"] if self.optimizer else {}).items():
+        remembering = self.optimizer if not isinstance(self.optimizer, torch.optim.LBFGS) else None
+        for index, state in (remembering.state_dict()["state"] if remembering else {}).items():
             named |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
 
@@ -112,7 +118,7 @@ class Training:
                     _, index, key = name.split(".")
                     state.setdefault(int(index), {})[key] = tensor
             self.model.load_state_dict(model)
-            if self.optimizer:
+            if self.optimizer and state:
                 self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
             self.position = Position(**progress["position"])
             self.rows = [EpochRow(**row) for row in progress["rows"]]
@@ -120,21 +126,14 @@ class Training:
             raise BadRun(f"the checkpoint does not fit this model and these settings ({error})") from None
 
 
-def fit(
-    training: Training,
-    classes: ClassSet,
-    train: Encoded,
-    validation: Encoded | None,
-    device: torch.device,
-) -> Iterator[StepRow | EpochRow]:
+def fit(training: Training, train: Feed, validation: Feed | None, device: torch.device) -> Iterator[StepRow | EpochRow]:
     """Train from where `training` stands to its last epoch, yielding rows as they come.
 
     A model without weights to learn, such as the lookup, is only measured, in one epoch.
 
     Args:
         training: the model and how far it has come; changed in place.
-        classes: what the network sees and must answer.
-        train: pictures and their true classes.
+        train: what the network sees and must answer.
         validation: the same, kept aside, never trained on; may be empty.
         device: where the model lies.
 
@@ -142,36 +141,29 @@ def fit(
         Diverged: the loss is no longer a number; `training` is then of no more use, but older checkpoints are.
     """
     settings = training.settings
-    steps = math.ceil(len(train) / settings.batch_size)
+    steps = train.steps(settings.batch_size)
     while not training.finished:
         at = training.position
         start = time.perf_counter() - at.seconds
         training.model.train()
-        left = batches(
-            train,
-            classes,
-            settings.batch_size,
-            seed=settings.seed,
-            epoch=at.epoch,
-            flips=settings.flips,
-            skip=at.step,
-        )
-        for seen, truth in left:
+        order = {"seed": settings.seed, "epoch": at.epoch, "skip": at.step}
+        for given, truth in train.shuffled(settings.batch_size, flips=settings.flips, **order):
             rate = learning_rate_at((at.epoch - 1) * steps + at.step, settings.epochs * steps, settings)
-            loss, hits = _step(training, seen.to(device), truth.to(device).long(), rate)
+            loss, hits = _step(training, moved(given, device), truth.to(device).long(), rate)
             if not math.isfinite(loss):
                 raise Diverged(
                     f"the loss became {loss} in epoch {at.epoch}, step {at.step + 1}; "
                     f"lower learning_rate ({settings.learning_rate}) and train again in a new folder"
                 )
             at.step += 1
-            at.pixels += truth.numel()
-            at.loss_sum += loss * truth.numel()  # by pixels, since the last batch may be short
+            labelled = int((truth != VOID).sum())
+            at.pixels += labelled
+            at.loss_sum += loss * labelled  # by pixels, since the last batch may be short
             at.hits += hits
             at.seconds = time.perf_counter() - start
             yield StepRow(at.epoch, at.step, steps, len(truth), loss)
         rate = learning_rate_at(at.epoch * steps - 1, settings.epochs * steps, settings)
-        row = _epoch_row(training, classes, validation, rate, start)
+        row = _epoch_row(training, validation, rate, start)
         training.rows.append(row)
         training.position = Position(epoch=at.epoch + 1 if training.optimizer else settings.epochs + 1)
         yield row
@@ -204,10 +196,12 @@ def _cosine(start: float, end: float, way: float) -> float:
 
 
 def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer | None:
-    """Adam or AdamW; weight decay acts on filters alone, not on biases and normalization."""
+    """Adam, AdamW or L-BFGS; weight decay acts on filters alone, not on biases and normalization."""
     learned = [p for p in model.parameters() if p.requires_grad]
     if not learned:
         return None
+    if settings.optimizer == "lbfgs":
+        return torch.optim.LBFGS(learned, max_iter=CURVED_STEPS, history_size=20, line_search_fn="strong_wolfe")
     groups = [
         {"params": [p for p in learned if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
@@ -216,16 +210,12 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
     return kind(groups, lr=settings.learning_rate)
 
 
-def _step(training: Training, seen: Tensor, truth: Tensor, rate: float) -> tuple[float, int]:
+def _step(training: Training, given: tuple[Any, ...], truth: Tensor, rate: float) -> tuple[float, int]:
     """One forward, backward and update; the loss before it, and the pixels answered rightly."""
-    model, optimizer = training.model, training.optimizer
-    with (
-        torch.set_grad_enabled(optimizer is not None),
-        _precision(training.settings, seen.device),
-        _own_random_numbers(training, seen.device),
-    ):
-        logits = model(seen)
-    loss = F.cross_entropy(logits.float(), truth)
+    optimizer = training.optimizer
+    if isinstance(optimizer, torch.optim.LBFGS):
+        return _curved_step(training, optimizer, given, truth)
+    loss, logits = _forward(training, given, truth)
     if optimizer and bool(torch.isfinite(loss)):
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -233,6 +223,50 @@ def _step(training: Training, seen: Tensor, truth: Tensor, rate: float) -> tuple
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return loss.item(), int((logits.argmax(dim=1) == truth).sum())
+
+
+def _forward(training: Training, given: tuple[Any, ...], truth: Tensor) -> tuple[Tensor, Tensor]:
+    settings, device = training.settings, truth.device
+    with (
+        torch.set_grad_enabled(training.optimizer is not None),
+        _precision(settings, device),
+        _own_random_numbers(training, device),
+    ):
+        try:
+            logits = training.model(*given).float()
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise BadSetting(
+                "BatchNorm cannot learn from a batch of one picture where its map is a single pixel; give a "
+                "batch_size of 2 or more, or train only the last layer"
+            ) from None
+    return loss_of(settings.loss, logits, truth, settings.class_weights), logits
+
+
+def _curved_step(
+    training: Training, optimizer: torch.optim.LBFGS, given: tuple[Any, ...], truth: Tensor
+) -> tuple[float, int]:
+    """Some steps of L-BFGS (Liu and Nocedal 1989) on one batch; the loss before them, without the squared weights.
+
+    The curvature that it has learnt is forgotten each time, so that a run goes on from any step to the same weights.
+    """
+    optimizer.state.clear()
+    before: list[tuple[float, int]] = []
+    filters = [p for p in training.model.parameters() if p.requires_grad and p.ndim > 1]
+
+    def closure() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss, logits = _forward(training, given, truth)
+        if not before:
+            before.append((loss.item(), int((logits.argmax(dim=1) == truth).sum())))
+        penalized = loss + training.settings.weight_decay * torch.stack([p.square().sum() for p in filters]).sum()
+        penalized.backward()  # type: ignore[no-untyped-call]
+        return penalized.item()
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.state.clear()
+    return before[0]
 
 
 @contextmanager
@@ -248,19 +282,13 @@ def _precision(settings: TrainSettings, device: torch.device) -> AbstractContext
     return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
 
 
-def _epoch_row(
-    training: Training,
-    classes: ClassSet,
-    validation: Encoded | None,
-    rate: float,
-    start: float,
-) -> EpochRow:
+def _epoch_row(training: Training, validation: Feed | None, rate: float, start: float) -> EpochRow:
     at = training.position
-    counts = count_pixels(training.model, classes, validation) if validation else None
+    counts = count_feed(training.model, validation) if validation else None
     return EpochRow(
         epoch=at.epoch,
-        train_loss=at.loss_sum / at.pixels,
-        train_accuracy=at.hits / at.pixels,
+        train_loss=at.loss_sum / max(1, at.pixels),
+        train_accuracy=at.hits / max(1, at.pixels),
         validation_loss=counts.cross_entropy if counts else None,
         validation_accuracy=counts.accuracy if counts else None,
         learning_rate=rate,

@@ -76,7 +76,7 @@ def train(
 
 def _train(out: Path, palette: Path | None, resume: bool, device: str, json: bool, settings: GivenSettings) -> None:
     from .. import console
-    from ..evaluate import ColourEvaluation
+    from ..evaluate.colour import ColourEvaluation
     from ..report.tables import values_of
     from ..runs import Run
     from ..workflow.plan import Plan

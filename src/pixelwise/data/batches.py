@@ -1,7 +1,9 @@
 """Batches in an order that depends on the seed and the epoch alone, so that a run can go on from any of them."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -12,6 +14,32 @@ from ..shapes import ClassIds
 from .pictures import Pictures
 
 Batch = tuple[Float[Tensor, "n c h w"], ClassIds]
+# What a model is called with, and the true classes of its answer.
+Given = tuple[tuple[Any, ...], ClassIds]
+PIXELS_AT_ONCE = 102_400  # a hundred pictures of 32 x 32, or one photograph; results do not depend on it
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """What a model is trained on and measured on, whatever it is that the model sees."""
+
+    def __len__(self) -> int:
+        """Pictures in it."""
+        ...
+
+    def steps(self, batch_size: int) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def shuffled(
+        self, batch_size: int, *, seed: int, epoch: int, flips: bool = False, skip: int = 0
+    ) -> Iterator[Given]:
+        """One epoch's batches, in an order that depends on seed and epoch alone, from the one after `skip`."""
+        ...
+
+    def in_order(self) -> Iterator[Given]:
+        """Everything once, in batches that fit into memory."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +67,7 @@ def batches(
     epoch: int,
     flips: bool = False,
     skip: int = 0,
+    join_last: bool = False,
 ) -> Iterator[Batch]:
     """One epoch of (what the network sees, true classes), shuffled; the last batch may be short.
 
@@ -50,13 +79,14 @@ def batches(
         epoch: 1 for the first.
         flips: mirror each picture left to right with probability 1/2.
         skip: batches to leave out at the start, as when a run goes on in the middle of an epoch.
+        join_last: let a last batch of a single picture join the one before.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order = torch.randperm(len(encoded), generator=generator)
     mirrored = torch.rand(len(encoded), generator=generator) < (0.5 if flips else 0.0)
-    starts = range(0, len(encoded), batch_size)
-    for start in starts[skip:]:
-        chosen = order[start : start + batch_size]
+    starts = _starts(len(encoded), batch_size, join_last)
+    for start, end in list(zip(starts, [*starts[1:], len(encoded)], strict=True))[skip:]:
+        chosen = order[start:end]
         pixels, truth, mirror = encoded.pictures.pixels[chosen], encoded.ids[chosen], mirrored[chosen].view(-1, 1, 1)
         if flips:
             pixels = torch.where(mirror.unsqueeze(1), pixels.flip(3), pixels)
@@ -69,3 +99,59 @@ def in_order(pictures: Pictures, classes: ClassSet, batch_size: int) -> Iterator
     for start in range(0, len(pictures), batch_size):
         some = pictures.take(range(start, min(start + batch_size, len(pictures))))
         yield some, classes.see(some.pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureFeed:
+    """Pictures as a class set shows them to a network.
+
+    Args:
+        classes: the class set.
+        encoded: pictures and their true classes.
+        join_last: let a last batch of a single picture join the one before, since BatchNorm cannot learn from one.
+    """
+
+    classes: ClassSet
+    encoded: Encoded
+    join_last: bool = False
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def steps(self, batch_size: int) -> int:
+        """Batches in an epoch."""
+        return len(_starts(len(self), batch_size, self.join_last))
+
+    def shuffled(
+        self, batch_size: int, *, seed: int, epoch: int, flips: bool = False, skip: int = 0
+    ) -> Iterator[Given]:
+        """One epoch's batches of (what the network sees, true classes)."""
+        found = batches(
+            self.encoded,
+            self.classes,
+            batch_size,
+            seed=seed,
+            epoch=epoch,
+            flips=flips,
+            skip=skip,
+            join_last=self.join_last,
+        )
+        return (((seen,), truth) for seen, truth in found)
+
+    def in_order(self) -> Iterator[Given]:
+        """Everything once, in batches that fit into memory."""
+        start = 0
+        for some, seen in in_order(self.encoded.pictures, self.classes, batch_size(self.encoded.pictures)):
+            yield (seen,), self.encoded.ids[start : start + len(some)]
+            start += len(some)
+
+
+def batch_size(pictures: Pictures) -> int:
+    """How many pictures to ask for at once, so that memory does not depend on their size."""
+    return max(1, PIXELS_AT_ONCE // max(1, math.prod(pictures.pixels.shape[2:])))
+
+
+def _starts(count: int, batch_size: int, join_last: bool) -> list[int]:
+    """Where batches begin."""
+    starts = list(range(0, count, batch_size))
+    return starts[:-1] if join_last and len(starts) > 1 and count - starts[-1] == 1 else starts

@@ -1,9 +1,11 @@
 """Evaluations side by side: one row a model, the baselines beside them, the columns said once."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..evaluate import ColourEvaluation
+from ..evaluate.colour import ColourEvaluation
+from ..evaluate.segment import Interval, SegmentEvaluation
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,41 @@ def values_of(e: ColourEvaluation) -> list[tuple[str, str]]:
         ("  the grey picture's, the palette's ceiling", f"{e.ciede2000_grey:.2f}, {e.ciede2000_ceiling:.2f}"),
         ("colourfulness, the truth's", f"{e.colourfulness:.1f}, {e.colourfulness_truth:.1f}"),
     ]
+
+
+def segment_values_of(e: SegmentEvaluation) -> list[tuple[str, str]]:
+    """One evaluation, value by value, in words and units; an absent class has no IoU."""
+    each = [
+        line
+        for name, iou in e.iou.items()
+        for line in (
+            (f"IoU of {name}", _with_interval(iou, e.iou_interval[name])),
+            (
+                "  with void as background, the commonest class's",
+                f"{_or_absent(e.iou_void_as_background[name])}, {_or_absent(e.majority_iou[name])}",
+            ),
+        )
+    ]
+    return [
+        ("pictures, labelled pixels", f"{e.pictures:,}, {e.pixels:,}"),
+        ("pixel accuracy, the commonest class's", f"{e.pixel_accuracy:.2%}, {e.majority_pixel_accuracy:.2%}"),
+        ("cross-entropy (nats per pixel)", f"{e.cross_entropy:.4f}"),
+        *each,
+        ("IoU, mean over the classes", _with_interval(e.miou, e.miou_interval)),
+        ("foreground IoU, mean over the pictures", _with_interval(e.mean_picture_iou, e.mean_picture_iou_interval)),
+        ("  thresholded", _with_interval(e.thresholded_iou, e.thresholded_iou_interval)),
+        ("  thresholded, with void as background", _or_absent(e.thresholded_iou_void_as_background)),
+        ("foreground boundary F1, mean over the pictures", _or_absent(e.boundary_f1)),
+        ("in brackets", "95 % intervals over the pictures"),
+    ]
+
+
+def _or_absent(value: float) -> str:
+    return "absent" if math.isnan(value) else f"{value:.3f}"
+
+
+def _with_interval(value: float, interval: Interval) -> str:
+    return "absent" if math.isnan(value) else f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
 def comparison(evaluations: Sequence[ColourEvaluation], costs: Sequence[tuple[int, float]]) -> Table:

@@ -13,7 +13,8 @@ from ..config import DataSettings, Split
 from ..data.images import KEEP_ALPHA, find_pictures, open_picture, save_picture
 from ..data.load import load_data
 from ..errors import BadPicture, BadRun, CannotWrite, PixelwiseError
-from ..evaluate import ColourEvaluation, Watch, evaluate_colour, unwatched
+from ..evaluate.colour import ColourEvaluation, evaluate_colour
+from ..evaluate.watch import Watch, unwatched
 from ..files import write_json
 from ..models.build import build_model
 from ..models.lookup import GreyTable

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from ..classes.palette import Palette, fit_palette, load_palette
-from ..data.batches import Encoded, in_order
+from ..data.batches import Encoded, PictureFeed, in_order
 from ..data.load import load_data
 from ..data.pictures import DataSet, Pictures, evenly_spaced
 from ..errors import BadRun, BadSetting, Interrupted
-from ..evaluate import count_pixels, evaluate_colour
+from ..evaluate.colour import evaluate_colour
+from ..evaluate.pixels import count_pixels
 from ..files import write_json
 from ..grey import shown_in_grey
 from ..models.answer import logits_of
@@ -141,8 +142,8 @@ def fit_table(palette: Palette, pictures: Pictures) -> GreyTable:
 def _fitting(training: Training, palette: Palette, data: DataSet, device: torch.device) -> Iterator[StepRow | EpochRow]:
     if training.finished:
         return iter(())
-    train, validation = Encoded.by(palette, data.train), Encoded.by(palette, data.validation)
-    return fit(training, palette, train, validation, device)
+    train, validation = (PictureFeed(palette, Encoded.by(palette, part)) for part in (data.train, data.validation))
+    return fit(training, train, validation, device)
 
 
 def _kept(

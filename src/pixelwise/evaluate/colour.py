@@ -1,40 +1,28 @@
-"""A model's answers on some pictures, counted, with the baselines beside them.
+"""How well a model colours some pictures, with the baselines beside it.
 
 The baselines: majority (always the commonest class), lookup (the table from grey level to classes), the grey picture
 itself as the answer, and the palette ceiling (every pixel in its nearest colour: the best that painting can do).
 """
 
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from .classes.class_set import ClassSet
-from .classes.palette import Palette
-from .config import Split
-from .counts import PixelCounts
-from .data.batches import Encoded, in_order
-from .data.pictures import Pictures
-from .errors import BadData, Diverged
-from .grey import shown_in_grey
-from .models.answer import logits_of
-from .models.lookup import GreyTable, Lookup
-from .picture_metrics import ciede2000, colourfulness, psnr, squared_error
-from .shapes import Pixels
-
-PIXELS_AT_ONCE = 102_400  # a hundred pictures of 32 x 32, or one photograph; results do not depend on it
-
-Watch = Callable[[Iterable[Any], int], Iterable[Any]]
-"""Passes batches on, of which there are so many; a progress bar, say."""
-
-
-def unwatched(batches: Iterable[Any], total: int) -> Iterable[Any]:
-    """Passes batches on and shows nothing."""
-    del total
-    return batches
+from ..classes.palette import Palette
+from ..config import Split
+from ..counts import PixelCounts
+from ..data.batches import batch_size, in_order
+from ..data.pictures import Pictures
+from ..errors import BadData, Diverged
+from ..grey import shown_in_grey
+from ..models.answer import logits_of
+from ..models.lookup import GreyTable, Lookup
+from ..picture_metrics import ciede2000, colourfulness, psnr, squared_error
+from ..shapes import Pixels
+from .watch import Watch, unwatched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,21 +61,6 @@ class ColourEvaluation:
     def to_mapping(self) -> dict[str, Any]:
         """The values by name, as JSON can hold them."""
         return asdict(self)
-
-
-def batch_size(pictures: Pictures) -> int:
-    """How many pictures to ask for at once, so that memory does not depend on their size."""
-    return max(1, PIXELS_AT_ONCE // max(1, math.prod(pictures.pixels.shape[2:])))
-
-
-def count_pixels(model: nn.Module, classes: ClassSet, encoded: Encoded) -> PixelCounts:
-    """The counts of a model on pictures whose true classes are known."""
-    counts = PixelCounts(len(classes.names))
-    start = 0
-    for some, seen in in_order(encoded.pictures, classes, batch_size(encoded.pictures)):
-        counts.add(logits_of(model, seen), encoded.ids[start : start + len(some)])
-        start += len(some)
-    return counts
 
 
 def evaluate_colour(

@@ -1,0 +1,1 @@
+"""A model's answers on some pictures, counted, with the baselines beside them."""

@@ -1,0 +1,188 @@
+"""Cached features as something to train on: whole maps, or a sample of labelled pixels, both in the one loop.
+
+A sample is enough: neighbouring pixels say nearly the same, and a last layer has a thousand numbers to learn. Eighty
+thousand pixels of all pictures fit into memory as one batch, on which L-BFGS finds the minimum of a convex problem in
+seconds, without a learning rate.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from .classes.labels import VOID
+from .data.batches import Encoded, Given
+from .data.pictures import Pictures
+from .errors import BadData
+from .features import FeatureCache
+from .models.segmenter import Features, stacked
+
+SAMPLED = 80_000  # pixels of all pictures
+MOST_OF_ONE = 4_000  # pixels of one picture
+FEWEST_OF_ONE = 50
+MEASURED_AT_ONCE = 8  # pictures
+
+
+@dataclass(frozen=True, eq=False)
+class MapFeed:
+    """Whole maps of features, and the loss in the pictures' full resolution.
+
+    Args:
+        cache: has, or computes, the features.
+        encoded: pictures and their true classes.
+    """
+
+    cache: FeatureCache
+    encoded: Encoded
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def steps(self, batch_size: int) -> int:
+        """Batches in an epoch."""
+        return -(-len(self) // batch_size)
+
+    def shuffled(
+        self, batch_size: int, *, seed: int, epoch: int, flips: bool = False, skip: int = 0
+    ) -> Iterator[Given]:
+        """One epoch's batches of ((features, size), true classes); a mirrored picture's features are cached too."""
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        order = torch.randperm(len(self), generator=generator)
+        mirrored = torch.rand(len(self), generator=generator) < (0.5 if flips else 0.0)
+        for start in range(skip * batch_size, len(self), batch_size):
+            chosen = order[start : start + batch_size]
+            yield self._given(chosen, mirrored[chosen])
+
+    def in_order(self) -> Iterator[Given]:
+        """Everything once."""
+        for start in range(0, len(self), MEASURED_AT_ONCE):
+            chosen = torch.arange(start, min(start + MEASURED_AT_ONCE, len(self)))
+            yield self._given(chosen, torch.zeros(len(chosen), dtype=torch.bool))
+
+    def _given(self, chosen: Tensor, mirror: Tensor) -> Given:
+        pixels, ids = self.encoded.pictures.pixels[chosen], self.encoded.ids[chosen]
+        pixels = torch.where(mirror.view(-1, 1, 1, 1), pixels.flip(3), pixels)
+        ids = torch.where(mirror.view(-1, 1, 1), ids.flip(2), ids)
+        size = (ids.shape[1], ids.shape[2])
+        return (self.cache.read(pixels), size), ids
+
+
+@dataclass(frozen=True, eq=False)
+class SampleFeed:
+    """A sample of labelled pixels, as one batch: what their features are, and their true classes.
+
+    Args:
+        features: of p pixels, as a map of one row.
+        ids: their true classes.
+        pictures: how many they come from.
+    """
+
+    features: Float[Tensor, "1 c 1 p"]
+    ids: UInt8[Tensor, "1 1 p"]
+    pictures: int
+
+    def __len__(self) -> int:
+        return self.pictures
+
+    def steps(self, batch_size: int) -> int:
+        """One: a sample is one batch, whatever the batch size."""
+        del batch_size
+        return 1
+
+    def shuffled(
+        self, batch_size: int, *, seed: int, epoch: int, flips: bool = False, skip: int = 0
+    ) -> Iterator[Given]:
+        """The one batch; order means nothing to it."""
+        del batch_size, seed, epoch, flips
+        return iter(() if skip else (self._whole(),))
+
+    def in_order(self) -> Iterator[Given]:
+        """The one batch."""
+        return iter((self._whole(),))
+
+    def _whole(self) -> Given:
+        return ((self.features,), (1, self.ids.shape[2])), self.ids
+
+    @property
+    def mean(self) -> Float[Tensor, "c"]:
+        """Of each channel."""
+        return self.features.mean(dim=(0, 2, 3))
+
+    @property
+    def deviation(self) -> Float[Tensor, "c"]:
+        """Standard deviation of each channel."""
+        return self.features.std(dim=(0, 2, 3), correction=0)
+
+
+def sampled(
+    cache: FeatureCache, encoded: Encoded, *, seed: int, flips: bool = False, most: int = SAMPLED
+) -> SampleFeed:
+    """Labelled pixels of all pictures, equally many of each picture, drawn without repetition.
+
+    Args:
+        cache: has, or computes, the features.
+        encoded: pictures and their true classes.
+        seed: of the draw; a picture's pixels depend on the seed and on its place alone.
+        flips: draw from the mirrored pictures too.
+        most: pixels in all, roughly.
+
+    Raises:
+        BadData: no pixel is labelled.
+    """
+    each = max(FEWEST_OF_ONE, min(MOST_OF_ONE, most // max(1, len(encoded))))
+    found, classes = [], []
+    for index in range(len(encoded)):
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
+        labelled = (encoded.ids[index] != VOID).flatten().nonzero().squeeze(1)
+        chosen = labelled[torch.randperm(len(labelled), generator=generator)[:each]]
+        if not len(chosen):
+            continue
+        pixels, ids = encoded.pictures.pixels[index : index + 1], encoded.ids[index]
+        halves = chosen.chunk(2) if flips and len(chosen) > 1 else (chosen,)
+        for pixels_shown, ids_shown, some in zip((pixels, pixels.flip(3)), (ids, ids.flip(1)), halves, strict=False):
+            features = at_pixels(cache, cache.read(pixels_shown), ids_shown.shape, some)
+            found.append(features)
+            classes.append(ids_shown.flatten()[some])
+    if not found:
+        raise BadData(f"no pixel of {len(encoded)} pictures is labelled; label some, or look at `pixelwise data check`")
+    return SampleFeed(torch.cat(found, dim=3), torch.cat(classes).view(1, 1, -1), len(encoded))
+
+
+def at_pixels(cache: FeatureCache, features: Features, size: torch.Size, flat: Tensor) -> Float[Tensor, "1 c 1 p"]:
+    """The features of single pixels of one picture, as the last layer would meet them enlarged to the picture's size.
+
+    Args:
+        cache: whose network says how maps are enlarged.
+        features: of one picture.
+        size: of the picture, rows and columns.
+        flat: the pixels, counted row by row.
+    """
+    h, w = size
+    rows, columns = flat // w, flat % w
+    corners = cache.segmenter.align_corners
+    y, x = (_place(rows, h, corners), _place(columns, w, corners))
+    grid = torch.stack([x, y], dim=-1).view(1, 1, -1, 2)
+    whole = stacked(features, corners)
+    return F.grid_sample(whole, grid, mode="bilinear", padding_mode="border", align_corners=corners)
+
+
+def _place(index: Tensor, length: int, corners: bool) -> Tensor:
+    """A pixel's place from -1 to 1: between the outer edges, or between the centres of the outermost pixels."""
+    if corners:
+        return index.float() / max(1, length - 1) * 2 - 1
+    return (index.float() + 0.5) / length * 2 - 1
+
+
+def encoded_pictures(pictures: Pictures, void_is_background: bool = False) -> Encoded:
+    """Labelled pictures with their classes; void may count as class 0, as the classic exercise has it.
+
+    Raises:
+        BadData: the pictures are not labelled.
+    """
+    if pictures.ids is None:
+        raise BadData("these pictures have no masks; segmentation needs the true class of every pixel")
+    ids = torch.where(pictures.ids == VOID, 0, pictures.ids) if void_is_background else pictures.ids
+    return Encoded(pictures, ids)
