@@ -9,7 +9,9 @@ its gallery shows it; `convpaint` is napari-convpaint's Python interface without
 environment of its own (pip install napari-convpaint pyqt5; QT_QPA_PLATFORM=offscreen where there is no screen). This
 file needs nothing of pixelwise. One row a picture and seed goes to the CSV file, a summary to the terminal.
 
-Settings are chosen with --part validation; --part test is for the numbers that are reported.
+Settings are chosen with --part validation; --part test is for the numbers that are reported. On the validation
+pictures scikit-image does far better without the gallery's max_samples, which is meant for long strokes, and
+convpaint's gaussian features do best with --scalings 1 2 4.
 """
 
 import argparse
@@ -165,8 +167,8 @@ def convpaint_masks(
 
     Args:
         cases: pictures (h w 3) with their labels (h w).
-        alias: convpaint's name of a feature extractor. `gaussian` needs no weights from the network; `vgg` and
-            `dinov2` do, and `ilastik` needs fastfilters.
+        alias: convpaint's name of a feature extractor. `gaussian` needs nothing more; `vgg`, which convpaint takes when
+            nothing is said, and `dinov2` download their weights; `ilastik` needs ilastik-napari and fastfilters.
         scalings: sizes at which features are taken, such as 1 2 4; None for the extractor's own.
         use_forest: a random forest in place of the usual CatBoost.
     """

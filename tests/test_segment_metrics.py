@@ -332,8 +332,24 @@ def test_an_evaluation_agrees_with_scikit_learn_picture_by_picture():
     )
     for name, value in e.iou.items():
         assert e.iou_interval[name][0] < value < e.iou_interval[name][1]
-    for name in ("miou", "mean_picture_iou"):
+
+
+def test_intervals_of_an_evaluation_are_those_of_evaluating_drawn_pictures_again():
+    """A thousand evaluations of drawn pictures, in numpy, from each picture's regions."""
+    answer, truth = some_ids(6, 5, seed=3, void=0.1)
+    answer = torch.where(torch.arange(25).view(5, 5) % 3 > 0, void_as_background(truth), answer)  # above one half
+    e = evaluated(answer, truth)
+    hits, unions = (counts.numpy() for counts in overlaps(answer, truth, 3))
+    steps = np.ceil(np.clip(20 * (hits / unions) - 10, 0, 10) - 1e-9) / 10
+    generator, miou, own, score = torch.Generator().manual_seed(0), [], [], []
+    for _ in range(1000):
+        drawn = torch.randint(6, (6,), generator=generator).numpy()
+        miou.append((hits[drawn].sum(0) / unions[drawn].sum(0)).mean())
+        own.append((hits / unions)[drawn, 1:].mean())
+        score.append(steps[drawn, 1:].mean())
+    for name, values in (("miou", miou), ("mean_picture_iou", own), ("thresholded_iou", score)):
         low, high = getattr(e, f"{name}_interval")
+        assert [low, high] == pytest.approx(np.quantile(values, [0.025, 0.975])), name
         assert low < getattr(e, name) < high
 
 

@@ -131,6 +131,29 @@ class ModelSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SegmenterSettings(Settings):
+    """Which pretrained network is fine-tuned to segment, and what of it is trained."""
+
+    name: str = "hypercolumn_efficientnet_lite0"  # or package.module:factory, for a network of one's own
+    weights: str | None = None  # a file; None: the installed or downloaded one
+    last: str | None = None  # the last layer's name, in a network of one's own
+    learn: tuple[str, ...] = ("last",)  # last, head or full, or name prefixes of parameters
+    cache: Literal["float16", "float32", "none"] = "float16"  # precision of cached features
+    sample: int = 80_000  # labelled pixels that a last layer learns from, of all pictures; 0: all of them
+    void: Literal["ignore", "background"] = "ignore"  # what unlabelled pixels are while training
+
+    @property
+    def precision(self) -> Literal["float16", "float32"]:
+        """Of cached features, where there are any."""
+        return "float32" if self.cache == "float32" else "float16"
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        self._need(len(self.learn) > 0 and all(self.learn), "learn", "last, head, full, or name prefixes")
+        self._need(0 <= self.sample <= 10_000_000, "sample", "0 to 10,000,000 pixels")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainSettings(Settings):
     """How to train; the defaults are the classic exercise's."""
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from .data.batches import Encoded, Given
 from .data.pictures import Pictures
 from .errors import BadData
 from .features import FeatureCache
-from .models.segmenter import Features, stacked
+from .models.segmenter import at_pixels, stacked
 
 SAMPLED = 80_000  # pixels of all pictures
 MOST_OF_ONE = 4_000  # pixels of one picture
@@ -133,7 +132,7 @@ def sampled(
         BadData: no pixel is labelled.
     """
     each = max(FEWEST_OF_ONE, min(MOST_OF_ONE, most // max(1, len(encoded))))
-    found, classes = [], []
+    found, classes, corners = [], [], cache.segmenter.align_corners
     for index in range(len(encoded)):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
         labelled = (encoded.ids[index] != VOID).flatten().nonzero().squeeze(1)
@@ -143,37 +142,13 @@ def sampled(
         pixels, ids = encoded.pictures.pixels[index : index + 1], encoded.ids[index]
         halves = chosen.chunk(2) if flips and len(chosen) > 1 else (chosen,)
         for pixels_shown, ids_shown, some in zip((pixels, pixels.flip(3)), (ids, ids.flip(1)), halves, strict=False):
-            features = at_pixels(cache, cache.read(pixels_shown), ids_shown.shape, some)
+            whole = stacked(cache.read(pixels_shown), corners)
+            features = at_pixels(whole, ids_shown.shape, some, corners)
             found.append(features)
             classes.append(ids_shown.flatten()[some])
     if not found:
         raise BadData(f"no pixel of {len(encoded)} pictures is labelled; label some, or look at `pixelwise data check`")
     return SampleFeed(torch.cat(found, dim=3), torch.cat(classes).view(1, 1, -1), len(encoded))
-
-
-def at_pixels(cache: FeatureCache, features: Features, size: torch.Size, flat: Tensor) -> Float[Tensor, "1 c 1 p"]:
-    """The features of single pixels of one picture, as the last layer would meet them enlarged to the picture's size.
-
-    Args:
-        cache: whose network says how maps are enlarged.
-        features: of one picture.
-        size: of the picture, rows and columns.
-        flat: the pixels, counted row by row.
-    """
-    h, w = size
-    rows, columns = flat // w, flat % w
-    corners = cache.segmenter.align_corners
-    y, x = (_place(rows, h, corners), _place(columns, w, corners))
-    grid = torch.stack([x, y], dim=-1).view(1, 1, -1, 2)
-    whole = stacked(features, corners)
-    return F.grid_sample(whole, grid, mode="bilinear", padding_mode="border", align_corners=corners)
-
-
-def _place(index: Tensor, length: int, corners: bool) -> Tensor:
-    """A pixel's place from -1 to 1: between the outer edges, or between the centres of the outermost pixels."""
-    if corners:
-        return index.float() / max(1, length - 1) * 2 - 1
-    return (index.float() + 0.5) / length * 2 - 1
 
 
 def encoded_pictures(pictures: Pictures, void_is_background: bool = False) -> Encoded:

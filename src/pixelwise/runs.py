@@ -9,6 +9,7 @@ checkpoint.safetensors  model, optimizer and position; what --resume continues f
 best.safetensors        while training: the weights of the best epoch so far
 model.safetensors       the trained weights; a run that has them is finished
 evaluation.json, curve.png, gallery.png
+freezing.json           of a run that segments: what was trained, what was not, and the proof
 """
 
 import json
@@ -59,8 +60,10 @@ class Run:
         """Whether its trained weights are there."""
         return (self / "model.safetensors").is_file()
 
-    def begin(self, settings: dict[str, Any], palette: Palette, table: GreyTable) -> None:
+    def begin(self, settings: dict[str, Any], palette: Palette | None = None, table: GreyTable | None = None) -> None:
         """Write a new run's first receipts, the settings last, since they say that a run is there.
+
+        A run that colours has a palette and a table; one that segments has its classes in the settings.
 
         Raises:
             BadRun: the folder cannot be written, or holds something else than a run.
@@ -71,20 +74,31 @@ class Run:
             raise BadRun(f"the run folder {self.folder} cannot be made ({error}); give another --out") from None
         if any(self.folder.iterdir()) and not self._only_receipts():
             raise BadRun(f"{self.folder} holds other files; give --out a new or empty folder")
-        palette.save(self / "palette.json")
-        self._save_tensors("lookup.safetensors", {"counts": table.counts})
+        if palette is not None and table is not None:
+            palette.save(self / "palette.json")
+            self._save_tensors("lookup.safetensors", {"counts": table.counts})
+            settings = {**settings, "palette_sha256": palette.sha256}
         write_json(self / "environment.json", environment())
         if settings["data"]["root"]:  # so that the run can be evaluated from any folder
             settings = {
                 **settings,
                 "data": {**settings["data"], "root": str(Path(settings["data"]["root"]).absolute())},
             }
-        write_json(self / "settings.json", {"format": FORMAT, **settings, "palette_sha256": palette.sha256})
+        write_json(self / "settings.json", {"format": FORMAT, **settings})
 
     def _only_receipts(self) -> bool:
         """Whether all that is there was left by a beginning that was cut short."""
         ours = {"palette.json", "lookup.safetensors", "environment.json"}
         return all(path.name in ours or path.name.startswith(BESIDE) for path in self.folder.iterdir())
+
+    @property
+    def task(self) -> str:
+        """What the run learnt: colour or segment.
+
+        Raises:
+            BadRun: there is no run, or its settings cannot be read.
+        """
+        return str(self.settings().get("task", "colour"))
 
     def settings(self) -> dict[str, Any]:
         """What the run was begun with.
@@ -184,6 +198,14 @@ class Run:
                 f"{kept} is missing, so the best epoch's weights are lost; train the run again in a new folder"
             )
 
+    def take_best(self, model: nn.Module) -> None:
+        """Put the weights of the best epoch into a model.
+
+        Raises:
+            BadRun: they are not there.
+        """
+        self._fill_model("best.safetensors", model)
+
     def _save_weights(self, name: str, model: nn.Module) -> None:
         self._save_tensors(name, {name: t.cpu().contiguous() for name, t in model.state_dict().items()})
 
@@ -196,14 +218,17 @@ class Run:
         if not self.finished:
             done = len(self.rows())
             raise BadRun(f"the run in {self.folder} is unfinished ({done} epochs done); continue it with --resume")
-        tensors = self._tensors("model.safetensors")
+        self._fill_model("model.safetensors", model)
+
+    def _fill_model(self, name: str, model: nn.Module) -> None:
+        tensors = self._tensors(name)
         try:
             model.load_state_dict(tensors)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            raise BadRun(f"the weights in {self / 'model.safetensors'} are another model's ({reason})") from None
+            raise BadRun(f"the weights in {self / name} are another model's ({reason[:300]})") from None
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-            raise BadRun(f"{self / 'model.safetensors'} holds values that are not numbers; train the run again")
+            raise BadRun(f"{self / name} holds values that are not numbers; train the run again")
 
     def evaluation(self) -> dict[str, Any]:
         """The evaluation on the run's own test pictures.

@@ -39,7 +39,7 @@ def void_as_background(truth: ClassIds) -> ClassIds:
 def overlaps(answer: ClassIds, truth: ClassIds, k: int) -> tuple[Counts, Counts]:
     """Pixels in the intersection and in the union of each picture's true and answered regions, void left out."""
     known = truth != VOID
-    hits = _tally(truth, known & (answer == truth), k)
+    hits = _tally(truth, answer == truth, k)  # were void answered too, its tally lies behind the k classes
     return hits, _tally(truth, known, k) + _tally(answer, known, k) - hits
 
 

@@ -51,7 +51,7 @@ class EpochRow:
     validation_accuracy: float | None
     learning_rate: float  # at the epoch's last step
     seconds: float  # of training and validation
-    validation_miou: float | None = None  # mean IoU of the classes that occur; None for colours
+    validation_miou: float | None = None  # mean IoU of the classes that occur
 
     def to_mapping(self) -> dict[str, Any]:
         """The values by name."""
@@ -291,6 +291,7 @@ def _epoch_row(training: Training, validation: Feed | None, rate: float, start: 
         train_accuracy=at.hits / max(1, at.pixels),
         validation_loss=counts.cross_entropy if counts else None,
         validation_accuracy=counts.accuracy if counts else None,
+        validation_miou=counts.miou if counts else None,
         learning_rate=rate,
         seconds=time.perf_counter() - start,
     )

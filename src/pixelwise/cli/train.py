@@ -79,8 +79,9 @@ def _train(out: Path, palette: Path | None, resume: bool, device: str, json: boo
     from ..evaluate.colour import ColourEvaluation
     from ..report.tables import values_of
     from ..runs import Run
+    from ..workflow.keeping import choose_device
     from ..workflow.plan import Plan
-    from ..workflow.training import choose_device, train_colour
+    from ..workflow.training import train_colour
 
     run = Run(out)
     begun = Plan.of_run(run) if resume and run.begun else None

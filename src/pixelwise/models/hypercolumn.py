@@ -39,6 +39,7 @@ class Hypercolumn(Segmenter):
     preprocessing = f"enlarged {ENLARGED} times, bilinear; (red, green and blue in 0 to 255, minus 127) / 128"
     head_prefixes = ("trunk.blocks.5.",)
     channels = CHANNELS
+    trust = (1.0, 1.0, 1.0, 1.0, COARSE)
 
     def __init__(self, k: int) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ weights in its own size, and only k maps of logits are ever enlarged, never the 
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from ..shapes import Logits
@@ -30,6 +30,7 @@ class Segmenter(nn.Module):
     preprocessing: str  # what is done to pictures before the trunk, in words that change when it does
     head_prefixes: tuple[str, ...] = ("head.",)  # names of what stands between the trunk proper and the last layer
     align_corners = False  # TensorFlow's networks lay corner pixels on corner pixels when they enlarge
+    trust: tuple[float, ...] | None = None  # in each map, where labels are only a few strokes; None: all alike
     learned: tuple[str, ...] | None = None  # name prefixes of what is trained; None: everything
 
     def features(self, seen: Float[Tensor, "n 3 h w"]) -> Features:
@@ -76,6 +77,30 @@ def stacked(features: Features, align_corners: bool = False) -> Float[Tensor, "n
     """All maps of features in the size of the first, one behind the other: what the last layer is a 1x1 of."""
     size = features[0].shape[2:]
     return torch.cat([enlarged(feature, size, align_corners) for feature in features], dim=1)
+
+
+def at_pixels(
+    whole: Float[Tensor, "1 c _ _"], size: Size, flat: Int64[Tensor, "p"], align_corners: bool = False
+) -> Float[Tensor, "1 c 1 p"]:
+    """Stacked features at single pixels of one picture, as if they had been enlarged to the picture's size.
+
+    Args:
+        whole: the stacked features.
+        size: of the picture, rows and columns.
+        flat: the pixels, counted row by row.
+        align_corners: how the network enlarges.
+    """
+    rows, columns = flat // size[1], flat % size[1]
+    places = [_place(columns, size[1], align_corners), _place(rows, size[0], align_corners)]
+    grid = torch.stack(places, dim=-1).view(1, 1, -1, 2)
+    return F.grid_sample(whole, grid, mode="bilinear", padding_mode="border", align_corners=align_corners)
+
+
+def _place(index: Tensor, length: int, align_corners: bool) -> Tensor:
+    """A pixel's place from -1 to 1: between the outer edges, or between the centres of the outermost pixels."""
+    if align_corners:
+        return index.float() / max(1, length - 1) * 2 - 1
+    return (index.float() + 0.5) / length * 2 - 1
 
 
 def enlarged(x: Float[Tensor, "n c _ _"], size: Size, align_corners: bool = False) -> Float[Tensor, "n c _ _"]:

@@ -1,0 +1,183 @@
+"""A few painted pixels teach the last layer: strokes in a file become masks, as ilastik works, on deep features.
+
+A stroke's file is JSON: {"classes": ["background", "flower"], "pictures": {"a.jpg": [{"class": "flower", "radius": 2,
+"points": [[x, y], …]}]}}, in pixels of the upright picture, x to the right. Consecutive points are joined.
+
+From so few pixels the last layer is found at once: multinomial logistic regression with a squared penalty, a convex
+problem, by L-BFGS. Coarse features say where in the picture a pixel lies, which a few strokes would take for what it
+is; they are therefore trusted half as much (models/hypercolumn.py).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from .classes.labels import VOID, Labels
+from .errors import BadData, BadSetting
+from .losses import cross_entropy
+from .models.head import Head
+from .models.segmenter import Features, Segmenter, at_pixels, stacked
+
+ClassMap = UInt8[Tensor, "_ _"]  # one picture's classes, void where there is none
+PENALTY = 1e-2  # of the squared weights
+STEPS = 40  # of L-BFGS
+MOST_PIXELS = 20_000  # of the strokes; more say nothing new
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line that was painted with a round brush."""
+
+    label: str
+    radius: float  # pixels; 0 is one pixel wide
+    points: tuple[tuple[float, float], ...]  # x to the right, y down
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """Strokes on pictures, by the pictures' names."""
+
+    labels: Labels
+    pictures: Mapping[str, tuple[Stroke, ...]]
+
+
+def load_strokes(path: Path) -> Strokes:
+    """Strokes from a file.
+
+    Raises:
+        BadData: it is missing, is not JSON, or does not hold strokes.
+    """
+    expected = (
+        'expected {"classes": ["background", "flower"], "pictures": {"a.jpg": [{"class": "flower", "radius": 2, '
+        '"points": [[10, 20], [30, 40]]}]}}'
+    )
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+        labels = Labels(tuple(str(name) for name in given["classes"]), tuple(given.get("colours", ())))
+        pictures = {str(name): tuple(_stroke(s, labels) for s in found) for name, found in given["pictures"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, BadSetting) as error:
+        raise BadData(f"strokes {path} cannot be read ({type(error).__name__}: {error}); {expected}") from None
+    if len(labels) < 2:
+        raise BadData(f"strokes {path} have one class; expected two or more, so that there is a choice")
+    if not any(pictures.values()):
+        raise BadData(f"strokes {path} hold no stroke; {expected}")
+    return Strokes(labels, pictures)
+
+
+def _stroke(given: Mapping[str, Any], labels: Labels) -> Stroke:
+    label, radius = str(given["class"]), float(given.get("radius", 1))
+    if label not in labels.names:
+        raise ValueError(f"class {label!r} is not one of {', '.join(labels.names)}")
+    points = tuple((float(x), float(y)) for x, y in given["points"])
+    if not points or not 0 <= radius <= 10_000 or not all(abs(v) <= 1e6 for point in points for v in point):
+        raise ValueError(f"a stroke of class {label!r} with radius {radius:g} and {len(points)} points")
+    return Stroke(label, radius, points)
+
+
+def painted(strokes: Sequence[Stroke], labels: Labels, size: tuple[int, int]) -> UInt8[Tensor, "h w"]:
+    """The classes of the pixels under some strokes, void elsewhere; later strokes lie over earlier ones.
+
+    Args:
+        strokes: in pixels of a picture of this size.
+        labels: the classes.
+        size: rows and columns.
+
+    Raises:
+        BadData: a stroke lies wholly outside of the picture.
+    """
+    image = Image.new("L", (size[1], size[0]), VOID)
+    draw = ImageDraw.Draw(image)
+    for stroke in strokes:
+        value, r = labels.names.index(stroke.label), stroke.radius
+        inside = [(x, y) for x, y in stroke.points if -r <= x < size[1] + r and -r <= y < size[0] + r]
+        if not inside:
+            raise BadData(
+                f"a stroke of class {stroke.label!r} lies outside of its picture of {size[1]} x {size[0]} pixels; "
+                "points are [x, y] in pixels of the upright picture"
+            )
+        if len(stroke.points) > 1:
+            draw.line(stroke.points, fill=value, width=max(1, round(2 * r)))
+        for x, y in stroke.points:
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=value)
+    return torch.from_numpy(np.array(image))
+
+
+def scaled(strokes: Sequence[Stroke], factor: float) -> tuple[Stroke, ...]:
+    """The same strokes on a picture that is `factor` times as large."""
+    return tuple(
+        Stroke(
+            s.label, s.radius * factor, tuple(((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) for x, y in s.points)
+        )
+        for s in strokes
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedPixels:
+    """Features of painted pixels, and their classes; and what standardizes features."""
+
+    features: Float[Tensor, "p c"]
+    ids: UInt8[Tensor, "p"]
+    mean: Float[Tensor, "c"]
+    deviation: Float[Tensor, "c"]
+
+
+def painted_pixels(segmenter: Segmenter, painted: Sequence[tuple[Features, ClassMap]]) -> PaintedPixels:
+    """What is known of the painted pixels of some pictures.
+
+    Features are standardized by the pictures themselves, painted or not; the painted pixels are too few to tell.
+
+    Args:
+        segmenter: the network whose features they are.
+        painted: features of each picture, and its painted classes, void where nothing was painted.
+    """
+    corners, found, ids = segmenter.align_corners, [], []
+    for features, classes in painted:
+        flat = (classes != VOID).flatten().nonzero().squeeze(1)
+        if len(flat) > MOST_PIXELS:
+            flat = flat[torch.linspace(0, len(flat) - 1, MOST_PIXELS).long()]
+        found.append(at_pixels(stacked(features, corners), classes.shape, flat, corners)[0, :, 0].T)
+        ids.append(classes.flatten()[flat])
+    maps = [torch.cat([features[i].flatten(2) for features, _ in painted], dim=2) for i in range(len(painted[0][0]))]
+    trust = segmenter.trust or (1.0,) * len(maps)
+    mean = torch.cat([m.mean(dim=(0, 2)) for m in maps])
+    deviation = torch.cat([m.std(dim=(0, 2), correction=0) / t for m, t in zip(maps, trust, strict=True)])
+    return PaintedPixels(torch.cat(found), torch.cat(ids), mean, deviation)
+
+
+def fit_head(segmenter: Segmenter, k: int, pixels: PaintedPixels, steps: int = STEPS) -> Head:
+    """The last layer that painted pixels teach, each class weighing alike however much of it was painted.
+
+    Raises:
+        BadData: fewer than two classes are painted, so that there is nothing to tell apart.
+    """
+    counts = torch.bincount(pixels.ids.long(), minlength=k)
+    if int((counts > 0).sum()) < 2:
+        raise BadData("only one class is painted; paint a stroke of another, so that there is something to tell apart")
+    head = Head(segmenter, k, pixels.mean, pixels.deviation)
+    weights = [float(1 / n) if n else 0.0 for n in counts.tolist()]
+    seen, truth = pixels.features.T.reshape(1, -1, 1, len(pixels.ids)), pixels.ids.long().view(1, 1, -1)
+    optimizer = torch.optim.LBFGS(
+        head.parameters(), max_iter=steps, history_size=20, line_search_fn="strong_wolfe", tolerance_change=1e-7
+    )
+
+    def closure() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = cross_entropy(head((seen,), (1, truth.shape[2])), truth, weights)
+        penalized = loss + PENALTY * head.last.weight.square().sum()
+        penalized.backward()  # type: ignore[no-untyped-call]
+        return penalized.item()
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    if bool((counts == 0).any()) and head.last.bias is not None:
+        with torch.no_grad():  # a class that nobody painted is nowhere
+            head.last.bias[counts == 0] = -1e4
+    return head.eval()
