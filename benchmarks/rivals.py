@@ -1,13 +1,14 @@
-"""Other tools that segment a picture from a few of its own labelled pixels, measured on Oxford 17 flowers.
+"""Tools that segment a picture from a few of its own labelled pixels, measured on Oxford 17 flowers.
 
+    python benchmarks/rivals.py --root ../shared/data/flowers17-256 --tool pixelwise --out pixelwise.csv --seeds 3
     python benchmarks/rivals.py --root ../shared/data/flowers17-256 --tool skimage --out skimage.csv --seeds 3
     python benchmarks/rivals.py --root ../shared/data/flowers17-256 --tool convpaint --out convpaint.csv --seeds 3
 
 ROOT holds images/*.jpg and trimaps/*.png. Of every test picture 20 flower and 20 other pixels are drawn at random and
 given to the tool, which answers with a mask of the whole picture. `skimage` is scikit-image's trainable segmentation as
 its gallery shows it; `convpaint` is napari-convpaint's Python interface without a viewer, which best gets a virtual
-environment of its own (pip install napari-convpaint pyqt5; QT_QPA_PLATFORM=offscreen where there is no screen). This
-file needs nothing of pixelwise. One row a picture and seed goes to the CSV file, a summary to the terminal.
+environment of its own (pip install napari-convpaint pyqt5; QT_QPA_PLATFORM=offscreen where there is no screen). Each
+needs only what it is named after. One row a picture and seed goes to the CSV file, a summary to the terminal.
 
 Settings are chosen with --part validation; --part test is for the numbers that are reported. On the validation
 pictures scikit-image does far better without the gallery's max_samples, which is meant for long strokes, and
@@ -39,6 +40,7 @@ PARTS = {"test": slice(0, 100), "validation": slice(100, 200)}  # of the picture
 PACKAGES = {
     "skimage": ("scikit-image", "scikit-learn", "numpy"),
     "convpaint": ("napari-convpaint", "catboost", "scikit-image", "numpy"),
+    "pixelwise": ("pixelwise", "torch", "timm", "numpy"),
 }
 
 
@@ -194,6 +196,32 @@ def convpaint_masks(
         yield Answer(mask, first, stroke)
 
 
+def pixelwise_masks(cases: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Answer]:
+    """What `pixelwise segment --strokes` does, from pixels to mask.
+
+    Args:
+        cases: pictures (h w 3) with their labels (h w).
+    """
+    import torch
+
+    from pixelwise.config import SegmenterSettings
+    from pixelwise.models.folding import folded
+    from pixelwise.models.pretrained import pretrained_segmenter
+    from pixelwise.strokes import fit_head, look, painted_pixels
+
+    model = folded(pretrained_segmenter(SegmenterSettings(), 2))
+    for rgb, labels in cases:
+        ids = torch.from_numpy(np.select([labels == IS_FLOWER, labels == IS_OTHER], [FLOWER, OTHER], VOID)).byte()
+        started = time.perf_counter()
+        looked = look(model, torch.from_numpy(rgb.copy()).permute(2, 0, 1))
+        featured = time.perf_counter()
+        head = fit_head(model, 2, painted_pixels(model, [(looked, ids)]))
+        with torch.no_grad():
+            mask = head(looked.features, ids.shape)[0].argmax(dim=0).numpy() == FLOWER
+        first = time.perf_counter()
+        yield Answer(mask, first - started, first - featured)
+
+
 def measure(masks: Callable[..., Iterator[Answer]], flowers: Sequence[Flower], seeds: int) -> list[Row]:
     """A row for every picture and seed, after one mask that is not counted and warms everything up."""
     list(masks([(flowers[0].rgb, labels_of(flowers[0], 0))]))
@@ -250,12 +278,12 @@ def main() -> None:
     parser.add_argument("--scalings", type=int, nargs="+", help="convpaint: sizes at which features are taken")
     parser.add_argument("--forest", action="store_true", help="convpaint: random forest in place of CatBoost")
     given = parser.parse_args()
-    masks = (
-        partial(skimage_masks, max_samples=given.max_samples, edges=given.edges)
-        if given.tool == "skimage"
-        else partial(convpaint_masks, alias=given.alias, scalings=given.scalings, use_forest=given.forest)
-    )
-    rows = measure(masks, read_flowers(given.root, given.part), given.seeds)
+    masks = {
+        "skimage": partial(skimage_masks, max_samples=given.max_samples, edges=given.edges),
+        "convpaint": partial(convpaint_masks, alias=given.alias, scalings=given.scalings, use_forest=given.forest),
+        "pixelwise": pixelwise_masks,
+    }
+    rows = measure(masks[given.tool], read_flowers(given.root, given.part), given.seeds)
     write_rows(given.out, rows)
     print(", ".join(f"{name} {version(name)}" for name in PACKAGES[given.tool]))
     print(f"{os.cpu_count()} processors, load over 5 minutes {os.getloadavg()[1]:.1f}")

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise import predict
 from pixelwise.classes.palette import Palette, fit_palette, load_palette
 from pixelwise.config import DataSettings, ModelSettings
 from pixelwise.data.batches import Encoded
@@ -20,6 +19,7 @@ from pixelwise.grey import grey_of
 from pixelwise.models.answer import logits_of
 from pixelwise.models.build import build_model
 from pixelwise.models.lookup import Lookup
+from pixelwise.predict import colour
 from pixelwise.workflow.training import fit_table
 
 
@@ -125,13 +125,13 @@ def test_tiles_fit_together_as_if_the_picture_had_gone_through_whole(name, monke
     palette = fit_palette(pictures.pixels, 6)
     if name == "residual_unet":
         nn.init.normal_(model.last.weight)
-    whole = predict.colourize(model, palette, pictures.pixels[0])
-    monkeypatch.setattr(predict, "TILE", 64)
-    tiled = predict.colourize(model, palette, pictures.pixels[0])
+    whole = colour.colourize(model, palette, pictures.pixels[0])
+    monkeypatch.setattr(colour, "TILE", 64)
+    tiled = colour.colourize(model, palette, pictures.pixels[0])
     assert (whole.int() - tiled.int()).abs().max() <= 1
     assert (whole != tiled).float().mean() < 1e-3
-    monkeypatch.setattr(predict, "reach_of", lambda model: 0)
-    seams = predict.colourize(model, palette, pictures.pixels[0])
+    monkeypatch.setattr(colour, "reach_of", lambda model: 0)
+    seams = colour.colourize(model, palette, pictures.pixels[0])
     assert name == "lookup" or (whole != seams).float().mean() > 1e-3
 
 
@@ -140,7 +140,7 @@ def test_tinting_keeps_the_light_and_the_hue():
     palette = Palette(colours)
     grey = torch.linspace(0, 1, 256).view(1, 1, 1, 256)
     probabilities = torch.tensor([0.7, 0.2, 0.1]).view(1, 3, 1, 1).expand(1, 3, 1, 256)
-    tinted = predict.tinted(palette, grey, probabilities)
+    tinted = colour.tinted(palette, grey, probabilities)
     assert (tinted.double().mean(dim=1, keepdim=True) - grey * 255).abs().max() <= 1
     red, green, blue = tinted[0, :, 0, 128].tolist()
     assert red > blue > green

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .evaluate.segment import SegmentEvaluation, evaluate_segment
     from .models.build import build_model
     from .models.conv import MyConv2d
-    from .predict import colourize
+    from .predict.colour import colourize
     from .train import EpochRow, StepRow, Training, fit
     from .workflow.finished import Trained, evaluate_run, load_trained
     from .workflow.plan import Plan
@@ -39,7 +39,7 @@ _HOME = {
     "Trained": "workflow.finished",
     "Training": "train",
     "build_model": "models.build",
-    "colourize": "predict",
+    "colourize": "predict.colour",
     "evaluate_colour": "evaluate.colour",
     "evaluate_run": "workflow.finished",
     "evaluate_segment": "evaluate.segment",

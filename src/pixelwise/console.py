@@ -1,5 +1,6 @@
 """What people see in a terminal: progress with rate and time left on stderr, results on stdout."""
 
+import itertools
 import json
 import os
 import signal
@@ -16,8 +17,12 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from .classes.palette import Palette
-from .report.tables import Table
+from .data.findings import Report
+from .evaluate.colour import ColourEvaluation
+from .evaluate.segment import SegmentEvaluation
+from .report.tables import Table, segment_values_of, values_of
 from .train import EpochRow, StepRow
+from .workflow.segmenting import FillRow, NoteRow, Row
 
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
@@ -70,6 +75,27 @@ def watched(batches: Iterable[Any], total: int, what: str = "evaluating") -> Ite
         yield from progress.track(batches, total=total, description=what)
 
 
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A sign of life while something of unknown length goes on."""
+    with stderr.status(what):
+        yield
+
+
+def print_report(report: Report) -> None:
+    """What the doctor found: the pictures and classes there are, then every fault with its remedy."""
+    stdout.print(Text(f"{report.pictures:,} pictures", style="bold"))
+    for count in report.classes:
+        stdout.print(Text(f"  {count.name}: {count.share:.1%} of the labelled pixels"))
+    for finding in report.findings:
+        stdout.print(Text(f"{finding.level}: {finding.what}", style="bold"))
+        shown = ", ".join(finding.files[:5]) + (f" and {len(finding.files) - 5} more" if len(finding.files) > 5 else "")
+        if shown:
+            stdout.print(Text(f"  {shown}"))
+        stdout.print(Text(f"  {finding.remedy}"))
+    stdout.print(Text("ready to train on" if report.ok else "not ready: mend the errors first"))
+
+
 def download_bar(progress_of_bytes: Iterable[tuple[int, int]], what: str) -> None:
     """Runs a download to its end under a progress bar in megabytes."""
     with _progress(TextColumn("{task.percentage:>3.0f} %")) as progress:
@@ -93,6 +119,30 @@ def show_training(rows: Iterable[StepRow | EpochRow], name: str, epochs: int) ->
                 rate = f"{speed * row.pictures:,.0f} pictures/s" if speed else ""
                 progress.update(task, completed=at, total=epochs * row.steps, rate=rate)
     return done
+
+
+def show_segment_training(rows: Iterable[Row], name: str, epochs: int) -> list[EpochRow]:
+    """The same for a network that is fine-tuned: its notes, and a bar while features are computed, before it."""
+    remaining = iter(rows)
+    first: list[Row] = []
+    with _progress(MofNCompleteColumn()) as progress:
+        task = progress.add_task("features", total=None)
+        for row in remaining:
+            if isinstance(row, NoteRow):
+                progress.console.print(row.text)
+            elif isinstance(row, FillRow):
+                progress.update(task, completed=row.done, total=row.total)
+            else:
+                first.append(row)
+                break
+    steps = (row for row in itertools.chain(first, remaining) if isinstance(row, StepRow | EpochRow))
+    return show_training(steps, name, epochs)
+
+
+def print_evaluation(result: ColourEvaluation | SegmentEvaluation) -> None:
+    """An evaluation, value by value."""
+    values = segment_values_of(result) if isinstance(result, SegmentEvaluation) else values_of(result)
+    print_values(f"{result.model} on the {result.split} pictures of {result.data}", values)
 
 
 def _line(row: EpochRow, epochs: int) -> str:

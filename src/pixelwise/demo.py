@@ -12,7 +12,7 @@ from .data.pictures import DataSet, evenly_spaced
 from .evaluate.colour import ColourEvaluation
 from .files import write_json
 from .grey import shown_in_grey
-from .predict import colourize
+from .predict.colour import colourize
 from .report.figures import curve, gallery, photographs, save_figure
 from .report.page import Page, Section, figure_shown, photograph_shown, write_page
 from .report.tables import Table, comparison

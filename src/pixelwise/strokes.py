@@ -25,6 +25,7 @@ from .errors import BadData, BadSetting
 from .losses import cross_entropy
 from .models.head import Head
 from .models.segmenter import Features, Segmenter, at_pixels, stacked
+from .shapes import Rgb
 
 ClassMap = UInt8[Tensor, "_ _"]  # one picture's classes, void where there is none
 PENALTY = 1e-2  # of the squared weights
@@ -130,27 +131,47 @@ class PaintedPixels:
     deviation: Float[Tensor, "c"]
 
 
-def painted_pixels(segmenter: Segmenter, painted: Sequence[tuple[Features, ClassMap]]) -> PaintedPixels:
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """One picture as a network sees it, with all that does not change from stroke to stroke."""
+
+    features: Features
+    whole: Float[Tensor, "1 c _ _"]  # the features stacked
+    mean: Float[Tensor, "c"]
+    square: Float[Tensor, "c"]  # mean of the squares
+
+
+def look(segmenter: Segmenter, seen: Rgb) -> Looked:
+    """Look at a picture once, so that strokes on it are answered at once."""
+    with torch.no_grad():
+        features = segmenter.features(seen.unsqueeze(0).float() / 255)
+        whole = stacked(features, segmenter.align_corners)
+        mean = torch.cat([feature.mean(dim=(0, 2, 3)) for feature in features])
+        square = torch.cat([feature.square().mean(dim=(0, 2, 3)) for feature in features])
+    return Looked(features, whole, mean, square)
+
+
+def painted_pixels(segmenter: Segmenter, drawn: Sequence[tuple[Looked, ClassMap]]) -> PaintedPixels:
     """What is known of the painted pixels of some pictures.
 
     Features are standardized by the pictures themselves, painted or not; the painted pixels are too few to tell.
 
     Args:
-        segmenter: the network whose features they are.
-        painted: features of each picture, and its painted classes, void where nothing was painted.
+        segmenter: the network that has looked at them.
+        drawn: pictures, and their painted classes in the size that the network saw, void where nothing was painted.
     """
-    corners, found, ids = segmenter.align_corners, [], []
-    for features, classes in painted:
+    found, ids = [], []
+    for looked, classes in drawn:
         flat = (classes != VOID).flatten().nonzero().squeeze(1)
         if len(flat) > MOST_PIXELS:
             flat = flat[torch.linspace(0, len(flat) - 1, MOST_PIXELS).long()]
-        found.append(at_pixels(stacked(features, corners), classes.shape, flat, corners)[0, :, 0].T)
+        found.append(at_pixels(looked.whole, classes.shape, flat, segmenter.align_corners)[0, :, 0].T)
         ids.append(classes.flatten()[flat])
-    maps = [torch.cat([features[i].flatten(2) for features, _ in painted], dim=2) for i in range(len(painted[0][0]))]
-    trust = segmenter.trust or (1.0,) * len(maps)
-    mean = torch.cat([m.mean(dim=(0, 2)) for m in maps])
-    deviation = torch.cat([m.std(dim=(0, 2), correction=0) / t for m, t in zip(maps, trust, strict=True)])
-    return PaintedPixels(torch.cat(found), torch.cat(ids), mean, deviation)
+    mean = torch.stack([looked.mean for looked, _ in drawn]).mean(dim=0)
+    square = torch.stack([looked.square for looked, _ in drawn]).mean(dim=0)
+    trust = segmenter.trust or (1.0,) * len(segmenter.channels)
+    trusts = torch.cat([torch.full((c,), t) for c, t in zip(segmenter.channels, trust, strict=True)])
+    return PaintedPixels(torch.cat(found), torch.cat(ids), mean, (square - mean.square()).clamp_min(0).sqrt() / trusts)
 
 
 def fit_head(segmenter: Segmenter, k: int, pixels: PaintedPixels, steps: int = STEPS) -> Head:

@@ -1,6 +1,6 @@
 """The command line: parse, call one function of the library, print. Heavy rooms are entered only when needed."""
 
-from . import sets, train, use
+from . import segment, sets, train, train_segment, use
 from .app import app, main
 
-__all__ = ["app", "main", "sets", "train", "use"]
+__all__ = ["app", "main", "segment", "sets", "train", "train_segment", "use"]

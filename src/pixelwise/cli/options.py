@@ -7,12 +7,6 @@ from typing import Annotated, Any
 import typer
 
 
-class Task(StrEnum):
-    """What a pixel is classified into."""
-
-    COLOUR = "colour"
-
-
 class SplitName(StrEnum):
     """The parts of a data set."""
 
@@ -24,6 +18,7 @@ class SplitName(StrEnum):
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Data = Annotated[str | None, typer.Option("--data", help="photos, cifar10 or folder; `pixelwise data list`. [photos]")]
+Labelled = Annotated[str | None, typer.Option("--data", help="flowers17 or folder; `pixelwise data list`. [flowers17]")]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder that holds the data.")]
 Category = Annotated[str | None, typer.Option("--category", help="CIFAR-10 categories, such as horse,deer.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of weights, order, flips and palette. [0]")]

@@ -1,4 +1,4 @@
-"""`pixelwise palette …` and `pixelwise data …`: what pixels can be, and where they come from."""
+"""`pixelwise palette …`, `data …` and `weights …`: what pixels can be, where they and networks come from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from .app import app
-from .options import Category, Data, Json, Root, pictures_given
+from .options import Category, Data, Json, Labelled, Root, given, pictures_given
 
 palette_app = typer.Typer(help="Fit and show palettes: the colours that a pixel can be.", no_args_is_help=True)
-data_app = typer.Typer(help="List and fetch data sets.", no_args_is_help=True)
+data_app = typer.Typer(help="List, check and fetch data sets.", no_args_is_help=True)
 app.add_typer(palette_app, name="palette")
 app.add_typer(data_app, name="data")
+weights_app = typer.Typer(help="List and fetch pretrained weights.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
 
 
 @palette_app.command("fit")
@@ -62,7 +64,7 @@ def data_list(json: Json = False) -> None:
 
 @data_app.command("fetch")
 def data_fetch(
-    name: Annotated[str, typer.Argument(help="cifar10.")],
+    name: Annotated[str, typer.Argument(help="cifar10 or flowers17.")],
     root: Annotated[Path | None, typer.Option("--root", help="Where to; otherwise the cache.")] = None,
     json: Json = False,
 ) -> None:
@@ -77,3 +79,62 @@ def data_fetch(
         console.print_json({"data": name, "root": str(root)})
     else:
         typer.echo(f"{name} is in {root}")
+
+
+@data_app.command("check")
+def data_check(
+    data: Labelled = None,
+    root: Root = None,
+    task: Annotated[str | None, typer.Option(help="colour or segment. [segment, where there are masks]")] = None,
+    json: Json = False,
+) -> None:
+    """Read every picture and mask before training, and say in plain words what is wrong and how to mend it."""
+    from .. import console
+    from ..config import DataSettings
+    from ..data.check import check_data
+    from ..data.load import SOURCES, source
+
+    if task not in (None, "colour", "segment"):
+        raise typer.BadParameter(f"{task!r}; expected colour or segment", param_hint="--task")
+    settings = DataSettings.from_mapping(given({"name": data or "folder", "root": str(root) if root else None}))
+    labelled = source(settings.name).load_labelled is not None if task is None else task == "segment"
+    with console.waiting(f"reading {SOURCES[settings.name].summary.split(',')[0]}"):
+        report = check_data(settings, labelled)
+    if json:
+        console.print_json(report.to_mapping())
+    else:
+        console.print_report(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@weights_app.command("list")
+def weights_list(json: Json = False) -> None:
+    """Name the networks whose pretrained weights can be fetched."""
+    from .. import console
+    from ..weights import WEIGHTS
+
+    if json:
+        console.print_json(
+            {name: {"url": w.url, "sha256": w.sha256, "megabytes": w.size_mb} for name, w in WEIGHTS.items()}
+        )
+    else:
+        console.print_values(
+            "pretrained weights", [(name, f"{w.summary}; {w.size_mb:g} MB") for name, w in WEIGHTS.items()]
+        )
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    name: Annotated[str, typer.Argument(help="A network's name; `pixelwise weights list`.")], json: Json = False
+) -> None:
+    """Download a network's pretrained weights from their official address and check them."""
+    from .. import console
+    from ..weights import fetch_weights, official_weights
+
+    official = official_weights(name)
+    console.download_bar(fetch_weights(name), f"fetching {name}")
+    if json:
+        console.print_json({"weights": name, "file": str(official.cached)})
+    else:
+        typer.echo(f"the weights of {name} are in {official.cached}")

@@ -1,4 +1,4 @@
-"""`pixelwise train`."""
+"""`pixelwise train colour`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .app import app
-from .options import Category, Data, Json, Root, Seed, Task, given, pictures_given
+from .options import Category, Data, Json, Root, Seed, given, pictures_given
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run; new, or the one to resume.")]
 Model = Annotated[str | None, typer.Option(help="lookup, cnn, unet or residual_unet. [residual_unet]")]
@@ -32,9 +32,12 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --ou
 GivenSettings = tuple[str | None, dict[str, Any], dict[str, Any], dict[str, Any]]
 
 
-@app.command()
-def train(
-    task: Annotated[Task, typer.Argument(help="What to learn.")],
+train_app = typer.Typer(help="Train a model and write its run.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
+
+
+@train_app.command("colour")
+def train_colour(
     out: Out,
     model: Model = None,
     data: Data = None,
@@ -60,12 +63,11 @@ def train(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Train a model and write its run: settings, rows, weights, evaluation, curve and gallery.
+    """Train a model to colour and write its run: settings, rows, weights, evaluation, curve and gallery.
 
     Settings that are not given are the model's own (the classic exercise's for cnn and unet), or, with --resume, the
     run's.
     """
-    del task  # there is one so far
     pictures = {**pictures_given(data, root, category), **given({"validation": validation, "patch": patch})}
     sizes = {"kernel": kernel, "num_filters": num_filters, "num_colours": num_colours}
     steps = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
@@ -79,16 +81,16 @@ def _train(out: Path, palette: Path | None, resume: bool, device: str, json: boo
     from ..evaluate.colour import ColourEvaluation
     from ..report.tables import values_of
     from ..runs import Run
+    from ..workflow import training
     from ..workflow.keeping import choose_device
     from ..workflow.plan import Plan
-    from ..workflow.training import train_colour
 
     run = Run(out)
     begun = Plan.of_run(run) if resume and run.begun else None
     plan = Plan.from_given(*settings, begun=begun, palette_file=palette)
     with console.stop_on_request() as stopping:
         where = choose_device(device)
-        rows = train_colour(plan, out, palette_file=palette, resume=resume, device=where, stopping=stopping)
+        rows = training.train_colour(plan, out, palette_file=palette, resume=resume, device=where, stopping=stopping)
         console.show_training(rows, f"training {plan.model.name}", plan.train.epochs)
     evaluation = ColourEvaluation(**run.evaluation())
     if json:

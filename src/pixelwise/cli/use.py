@@ -35,17 +35,24 @@ def evaluate(
     split: Annotated[SplitName, typer.Option(help="Which part of the data.")] = SplitName.TEST,
     json: Json = False,
 ) -> None:
-    """Measure a finished run, beside majority, lookup, the grey picture and the palette's ceiling."""
+    """Measure a finished run beside its baselines, on the pictures it was not trained on or on others."""
     from .. import console
-    from ..report.tables import values_of
+    from ..evaluate.colour import ColourEvaluation
+    from ..evaluate.segment import SegmentEvaluation
+    from ..runs import Run
     from ..workflow.finished import evaluate_run
+    from ..workflow.segmented import evaluate_segmenter
 
     names = pictures_given(None, None, category).get("category", ())
-    result = evaluate_run(run, data=data, root=root, category=names, split=split.value, watch=console.watched)
+    result: ColourEvaluation | SegmentEvaluation
+    if Run(run).task == "segment":
+        result = evaluate_segmenter(run, data=data, root=root, split=split.value, watch=console.watched)
+    else:
+        result = evaluate_run(run, data=data, root=root, category=names, split=split.value, watch=console.watched)
     if json:
         console.print_json(result.to_mapping())
     else:
-        console.print_values(f"{result.model} on the {result.split} pictures of {result.data}", values_of(result))
+        console.print_evaluation(result)
 
 
 @app.command()
@@ -57,7 +64,8 @@ def colourize(
 ) -> None:
     """Colour pictures, each in its own size and with its own light; only their grey is looked at."""
     from .. import console
-    from ..workflow.finished import colourize_files, load_trained, targets
+    from ..workflow.finished import colourize_files, load_trained
+    from ..workflow.targets import targets
 
     pairs = targets(pictures, out)
     results = list(console.watched(colourize_files(pairs, load_trained(run)), len(pairs), "colouring"))

@@ -10,15 +10,15 @@ from torch import nn
 
 from ..classes.palette import Palette
 from ..config import DataSettings, Split
-from ..data.images import KEEP_ALPHA, find_pictures, open_picture, save_picture
+from ..data.images import KEEP_ALPHA, open_picture, save_picture
 from ..data.load import load_data
-from ..errors import BadPicture, BadRun, CannotWrite, PixelwiseError
+from ..errors import BadRun, CannotWrite, PixelwiseError
 from ..evaluate.colour import ColourEvaluation, evaluate_colour
 from ..evaluate.watch import Watch, unwatched
 from ..files import write_json
 from ..models.build import build_model
 from ..models.lookup import GreyTable
-from ..predict import colourize
+from ..predict.colour import colourize
 from ..runs import Run
 from .plan import Plan
 
@@ -108,31 +108,3 @@ def colourize_files(pairs: Iterable[tuple[Path, Path]], trained: Trained) -> Ite
             yield Coloured(picture, None, time.perf_counter() - start, str(error))
         else:
             yield Coloured(picture, target, time.perf_counter() - start)
-
-
-def targets(inputs: Iterable[Path], out: Path) -> list[tuple[Path, Path]]:
-    """Each picture of some pictures and folders, and where in `out` its result goes.
-
-    Pictures in formats that are not written with care for colour (GIF, BMP, PPM) become PNG; folders keep their inner
-    structure; results of an earlier call that lie below an input folder are left out.
-
-    Raises:
-        BadPicture: a folder has no pictures, two results would get one name, or `out` is where the pictures are.
-        CannotWrite: `out` is a file.
-    """
-    if out.exists() and not out.is_dir():
-        raise CannotWrite(f"{out} is a file; give --out a folder")
-    chosen: dict[Path, Path] = {}
-    for given in inputs:
-        for picture in find_pictures(given, leaving_out=out) if given.is_dir() else [given]:
-            suffix = picture.suffix if picture.suffix.lower() not in {".gif", ".ppm", ".bmp", ""} else ".png"
-            below = picture.relative_to(given).parent if given.is_dir() else Path()
-            target = out / below / f"{picture.stem}{suffix}"
-            if target.parent.resolve() == picture.parent.resolve():
-                raise BadPicture(
-                    f"{out} is where {picture.name} lies, and would mix results with pictures; give another --out"
-                )
-            if target in chosen:
-                raise BadPicture(f"{chosen[target]} and {picture} would both become {target}; rename one of them")
-            chosen[target] = picture
-    return [(picture, target) for target, picture in chosen.items()]

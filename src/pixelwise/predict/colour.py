@@ -1,4 +1,4 @@
-"""Whole photographs through a network, in their own size and in bounded memory.
+"""Whole photographs coloured by a network, in their own size and in bounded memory.
 
 A large picture is cut into tiles, each seen with a margin around it that is as wide as the network looks, so that the
 tiles fit together as if the picture had gone through whole.
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from .classes.palette import Palette
-from .grey import grey_of
-from .models.answer import logits_of
-from .models.conv import MyConv2d
-from .models.lookup import Lookup
-from .shapes import Grey, Rgb
+from ..classes.palette import Palette
+from ..grey import grey_of
+from ..models.answer import logits_of
+from ..models.conv import MyConv2d
+from ..models.lookup import Lookup
+from ..shapes import Grey, Rgb
 
 TILE = 448  # pixels; a multiple of every network's halvings
 UNKNOWN_REACH = 64  # pixels, for networks that are not built on MyConv2d

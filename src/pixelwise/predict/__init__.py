@@ -1,0 +1,1 @@
+"""Whole pictures of any size through a network, in bounded memory."""
