@@ -11,13 +11,16 @@ import pixelwise
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "pixelwise"
 FLOORS = [
-    "errors shapes",
+    "errors shapes environment",
     "files config grey",
     "download",
     "weights",
     "classes",
     "losses data models counts picture_metrics segment_metrics",
-    "evaluate predict",
+    "freeze backward",
+    "features",
+    "feeds strokes",
+    "evaluate predict outputs",
     "train",
     "runs",
     "report",

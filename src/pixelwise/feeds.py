@@ -17,12 +17,15 @@ from .data.batches import Encoded, Given
 from .data.pictures import Pictures
 from .errors import BadData
 from .features import FeatureCache
+from .models.head import Head
 from .models.segmenter import at_pixels, stacked
 
 SAMPLED = 80_000  # pixels of all pictures
 MOST_OF_ONE = 4_000  # pixels of one picture
 FEWEST_OF_ONE = 50
 MEASURED_AT_ONCE = 8  # pictures
+SURE = 2.0  # nats by which the likeliest class leads: seven times as likely as the next
+SURE_SHARE = 1.5  # pixels of unlabelled pictures for one that is labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,57 @@ class SampleFeed:
     def deviation(self) -> Float[Tensor, "c"]:
         """Standard deviation of each channel."""
         return self.features.std(dim=(0, 2, 3), correction=0)
+
+
+@dataclass(frozen=True, eq=False)
+class SelfTaughtFeed:
+    """A labelled sample, and from the second epoch on also what the last layer is sure of on unlabelled pictures.
+
+    Self-training (Yarowsky 1995; Lee 2013): a few labelled pictures name the classes, many unlabelled ones show what
+    else they look like. What it is sure of depends on its weights alone, so that a run goes on from any epoch.
+
+    Args:
+        sample: labelled pixels.
+        rest: features of pixels of unlabelled pictures.
+        head: the last layer that is being trained.
+    """
+
+    sample: SampleFeed
+    rest: Float[Tensor, "1 c 1 _"]
+    head: Head
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    def steps(self, batch_size: int) -> int:
+        """One."""
+        return self.sample.steps(batch_size)
+
+    def shuffled(
+        self, batch_size: int, *, seed: int, epoch: int, flips: bool = False, skip: int = 0
+    ) -> Iterator[Given]:
+        """The one batch of this epoch."""
+        del batch_size, flips
+        if skip:
+            return
+        features, ids = self.sample.features, self.sample.ids
+        if epoch > 1:
+            sure, answers = self._sure(most=round(SURE_SHARE * ids.shape[2]), seed=seed * 1_000_003 + epoch)
+            features, ids = torch.cat([features, sure], dim=3), torch.cat([ids, answers], dim=2)
+        yield ((features,), (1, ids.shape[2])), ids
+
+    def in_order(self) -> Iterator[Given]:
+        """The labelled sample."""
+        return self.sample.in_order()
+
+    def _sure(self, most: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Pixels whose likeliest class leads by SURE nats, at most so many, and these classes."""
+        with torch.no_grad():
+            logits = self.head((self.rest,), (1, self.rest.shape[3]))[0, :, 0]
+        first, second = logits.topk(2, dim=0).values
+        sure = (first - second > SURE).nonzero().squeeze(1)
+        chosen = sure[torch.randperm(len(sure), generator=torch.Generator().manual_seed(seed))[:most]]
+        return self.rest[..., chosen], logits.argmax(dim=0)[chosen].to(torch.uint8).view(1, 1, -1)
 
 
 def sampled(

@@ -144,7 +144,7 @@ class _Lines:
     def drawn(self, part: Part, colours: Part) -> Part:
         """Lines in the classes' own colours, inside of them, and thinner dark ones on both sides."""
         thin = self.width / 3
-        reach = np.where(self.classed, self.width + thin, max(1.0, thin))
+        reach = np.where(self.classed, self.width + thin, max(1.0, thin)).astype(np.float32)
         dark = np.clip(reach - self.away, 0, 1)
         bright = np.where(self.classed, np.clip(self.width - self.away, 0, 1), 0)
         edged: Part = part + dark * (DARK - part)
@@ -187,8 +187,8 @@ def _above_legend(rgb: Rgb, ids: Ids, labels: Labels) -> RgbOfAnySize:
     picture = to_image(rgb)
     side = max(SMALLEST_TEXT, round(picture.width / 48))
     font = ImageFont.load_default(size=side)
-    counts = torch.bincount(ids.flatten(), minlength=256)
-    entries = [(index, _entry(index, int(counts[index]) / ids.numel(), labels)) for index in counts.nonzero().flatten()]
+    counts = torch.bincount(ids.flatten(), minlength=256).tolist()
+    entries = [(i, _entry(i, count / ids.numel(), labels)) for i, count in enumerate(counts) if count]
     needed = [round(2 * side + font.getlength(text)) for _, text in entries]
     width = max(picture.width, max(needed) + side)
     places, x, y = [], side // 2, side // 2

@@ -15,8 +15,8 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
-from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
-from scipy.spatial import cKDTree  # type: ignore[import-untyped]
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from .classes.labels import VOID

@@ -247,26 +247,25 @@ def _forward(training: Training, given: tuple[Any, ...], truth: Tensor) -> tuple
 def _curved_step(
     training: Training, optimizer: torch.optim.LBFGS, given: tuple[Any, ...], truth: Tensor
 ) -> tuple[float, int]:
-    """Some steps of L-BFGS (Liu and Nocedal 1989) on one batch; the loss before them, without the squared weights.
+    """Some steps of L-BFGS (Liu and Nocedal 1989) on one batch; the loss at the last one, without the squared weights.
 
     The curvature that it has learnt is forgotten each time, so that a run goes on from any step to the same weights.
     """
     optimizer.state.clear()
-    before: list[tuple[float, int]] = []
+    latest: list[tuple[float, int]] = []
     filters = [p for p in training.model.parameters() if p.requires_grad and p.ndim > 1]
 
     def closure() -> float:
         optimizer.zero_grad(set_to_none=True)
         loss, logits = _forward(training, given, truth)
-        if not before:
-            before.append((loss.item(), int((logits.argmax(dim=1) == truth).sum())))
+        latest[:] = [(loss.item(), int((logits.argmax(dim=1) == truth).sum()))]
         penalized = loss + training.settings.weight_decay * torch.stack([p.square().sum() for p in filters]).sum()
         penalized.backward()  # type: ignore[no-untyped-call]
         return penalized.item()
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     optimizer.state.clear()
-    return before[0]
+    return latest[0]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Int
+from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
@@ -15,9 +15,9 @@ from torch import Tensor
 from ..classes.labels import VOID, Labels
 from ..data.pictures import Pictures
 from ..errors import BadData
-from ..shapes import ClassIds, Pixels, Rgb
+from ..shapes import ClassIds, Pixels, RgbOfAnySize
 
-MISSED, FALSE, CONFUSED = "#d55e00", "#56b4e9", "#f0e442"  # of Okabe and Ito's set
+MISSED, FALSE, CONFUSED = "#dc267f", "#648fff", "#ffffff"  # told apart by the colour-blind; no class's own
 STRIPES = ((205, 205, 205), (160, 160, 160))  # of void
 DIM = 0.5  # how much of a picture's light is left where the answer is right
 GAP = 0.04  # between pictures, as a share of their long side
@@ -51,7 +51,8 @@ def worst_to_best(
         BadData: there are no pictures, they have no masks, or not as many answers and scores as pictures.
     """
     if pictures.ids is None or not len(pictures):
-        raise BadData(f"{len(pictures)} pictures, masks or none; expected pictures with masks to compare answers with")
+        which = f"{len(pictures)} pictures without masks" if len(pictures) else "no pictures"
+        raise BadData(f"{which} to show from worst to best; give pictures with masks to compare answers with")
     if not len(pictures) == len(answers) == len(scores):
         raise BadData(f"{len(answers)} answers and {len(scores)} scores for {len(pictures)} pictures; give one of each")
     columns = chosen(scores, shown)
@@ -65,7 +66,7 @@ def worst_to_best(
         "answer": labels.decode(given),
         "errors": errors_shown(some.pixels, some.ids, given),
     }
-    seen = torch.cat([some.ids.unique(), given.unique()]).unique()
+    seen = torch.unique(torch.cat([some.ids, given]))
     patches = _patches(labels, seen)
     headings = ["no object" if math.isnan(scores[i]) else f"{scores[i]:.2f}" for i in columns]
     return _drawn(rows, headings, [_short(name) for name in some.names], title, patches)
@@ -106,13 +107,13 @@ def _striped(shape: Sequence[int]) -> Tensor:
     return torch.where((place // period % 2 == 0), light, dark)
 
 
-def _patches(labels: Labels, seen: Int[Tensor, "_"]) -> list[Patch]:
+def _patches(labels: Labels, seen: UInt8[Tensor, "_"]) -> list[Patch]:
     classes = [int(index) for index in seen if int(index) != VOID]
     patches = [Patch(color=labels.display_colours[index], label=_short(labels.names[index])) for index in classes]
     patches.append(Patch(color=MISSED, label="missed object"))
     patches.append(Patch(color=FALSE, label="false object"))
     if len(labels) > 2:
-        patches.append(Patch(color=CONFUSED, label="object of another class"))
+        patches.append(Patch(facecolor=CONFUSED, edgecolor="#777777", label="object of another class"))
     if len(classes) < len(seen):
         light, dark = (f"#{bytes(grey).hex()}" for grey in STRIPES)
         patches.append(Patch(facecolor=light, edgecolor=dark, hatch="////", label="void: counts for nothing"))
@@ -146,7 +147,7 @@ def _drawn(
     return figure
 
 
-def _row(pixels: Pixels, gap: int) -> Rgb:
+def _row(pixels: Pixels, gap: int) -> RgbOfAnySize:
     n, c, h, w = pixels.shape
     framed = torch.full((n, c, h + gap, w + gap), 255, dtype=torch.uint8)
     framed[:, :, gap:, :w] = pixels

@@ -11,6 +11,8 @@ from ..runs import Run
 
 # A last layer alone is a convex problem, which L-BFGS solves on a sample; there is no learning rate to choose.
 LAST = {"epochs": 4, "optimizer": "lbfgs", "weight_decay": 2e-3, "patience": 1}
+# From a few pictures, what is kept for validation must not choose; nor is one epoch enough to teach itself.
+FEW = {**LAST, "keep": "last", "patience": 0, "weight_decay": 3e-3}
 # With every pixel, or without cached features, it takes steps.
 STEPS = {"epochs": 15, "batch_size": 16, "learning_rate": 3e-3, "optimizer": "adamw", "schedule": "one_cycle"}
 # What is pretrained is only to be moved a little.
@@ -77,6 +79,11 @@ class SegmentPlan:
         Raises:
             BadSetting: they do not.
         """
+        if self.model.rest == "learn" and not (self.uses_sample and self.model.labelled):
+            raise BadSetting(
+                "rest is 'learn', which needs the last layer alone on a sample of cached features, and labelled, the "
+                "number of pictures whose masks are used; leave it out, or give --labelled"
+            )
         if self.train.optimizer == "lbfgs" and not (self.uses_cache and self.model.sample):
             raise BadSetting(
                 "optimizer is 'lbfgs', which needs the last layer alone on a sample of cached features; "
@@ -117,4 +124,6 @@ def _usual(model: SegmenterSettings, training: Mapping[str, Any]) -> Mapping[str
     if model.learn != ("last",):
         return DEEP
     all_pixels = model.cache == "none" or not model.sample or training.get("loss", "cross_entropy") != "cross_entropy"
-    return STEPS if all_pixels or training.get("optimizer", "lbfgs") != "lbfgs" else LAST
+    if all_pixels or training.get("optimizer", "lbfgs") != "lbfgs":
+        return STEPS
+    return FEW if model.labelled else LAST

@@ -10,13 +10,13 @@ from torch import nn
 
 from ..backward import Backward, backward_of
 from ..classes.labels import Labels
-from ..data.batches import Feed, PictureFeed
+from ..data.batches import Encoded, Feed, PictureFeed
 from ..data.load import load_labelled
 from ..data.pictures import DataSet, Pictures
 from ..errors import BadData, BadSetting, Interrupted
 from ..evaluate.segment import evaluate_segment
 from ..features import FeatureCache
-from ..feeds import MapFeed, encoded_pictures, sampled
+from ..feeds import MapFeed, SelfTaughtFeed, encoded_pictures, sampled
 from ..files import write_json
 from ..freeze import MODES, fingerprints, freeze, prefixes_of, prove_frozen
 from ..models.folding import folded
@@ -120,9 +120,10 @@ def _filled(
     plan: SegmentPlan, cache: FeatureCache, data: DataSet, stopping: Callable[[], bool], folder: Path
 ) -> Iterator[FillRow]:
     """Compute the features that are not there yet."""
-    everything = [part.pixels for part in (data.train, data.validation) if len(part)]
+    train = data.train if plan.model.rest == "learn" else labelled_part(plan, data)
+    everything = [part.pixels for part in (train, data.validation) if len(part)]
     if plan.train.flips:
-        everything.append(data.train.pixels.flip(3))
+        everything.append(train.pixels.flip(3))
     total, before = sum(len(pixels) for pixels in everything), 0
     for pixels in everything:
         for done in cache.fill(pixels):
@@ -132,19 +133,38 @@ def _filled(
         before += len(pixels)
 
 
+def labelled_part(plan: SegmentPlan, data: DataSet) -> Pictures:
+    """The training pictures whose masks are used.
+
+    Raises:
+        BadData: there are fewer training pictures than that.
+    """
+    count = plan.model.labelled
+    if count > len(data.train):
+        raise BadData(f"{count} labelled pictures asked; {data.title} has {len(data.train)} to train on; ask for fewer")
+    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(plan.train.seed))
+    return data.train.take(sorted(order[:count].tolist())) if count else data.train
+
+
 def _on_features(plan: SegmentPlan, model: Segmenter, data: DataSet, cache: FeatureCache) -> tuple[Training, Feeds]:
     """The last layer alone, and features for it."""
     background, seed = plan.model.void == "background", plan.train.seed
-    train, validation = (encoded_pictures(part, background) for part in (data.train, data.validation))
+    some = labelled_part(plan, data)
+    train, validation = (encoded_pictures(part, background) for part in (some, data.validation))
     sample = sampled(cache, train, seed=seed, flips=plan.train.flips, most=plan.model.sample or FOR_STATISTICS)
     head = Head(model, model.last.out_channels, sample.mean, sample.deviation)
-    feed = sample if plan.uses_sample else MapFeed(cache, train)
+    feed: Feed = sample if plan.uses_sample else MapFeed(cache, train)
+    if plan.model.rest == "learn":
+        known = set(some.names)
+        others = data.train.take([i for i, name in enumerate(data.train.names) if name not in known])
+        unseen = Encoded(others, torch.zeros_like(encoded_pictures(others).ids))  # nobody looks at their masks
+        feed = SelfTaughtFeed(sample, sampled(cache, unseen, seed=seed, most=plan.model.sample).features, head)
     return Training(head, plan.train), (feed, MapFeed(cache, validation) if len(validation) else None)
 
 
 def _on_pictures(plan: SegmentPlan, data: DataSet, labels: Labels) -> Feeds:
     background = plan.model.void == "background"
-    train, validation = (encoded_pictures(part, background) for part in (data.train, data.validation))
+    train, validation = (encoded_pictures(part, background) for part in (labelled_part(plan, data), data.validation))
     return PictureFeed(labels, train, join_last=True), PictureFeed(labels, validation) if len(validation) else None
 
 
