@@ -47,6 +47,7 @@ def settings_of(weights: Path | None) -> dict[str, tuple[dict[str, Any], int]]:
         "the same, void is background in training": ({"void": "background"}, 3),
         "5 labelled pictures": ({"labelled": 5}, FEW_SEEDS),
         "5 labelled pictures, taught itself on the other 395": ({"labelled": 5, "rest": "learn"}, FEW_SEEDS),
+        "colour_alone, 400 pictures: no network": ({"name": "colour_alone"}, 1),
         "20 labelled pictures": ({"labelled": 20}, FEW_SEEDS),
     }
     if weights:
@@ -59,7 +60,7 @@ def settings_of(weights: Path | None) -> dict[str, tuple[dict[str, Any], int]]:
 def measure(what: str, model: Mapping[str, Any], seed: int, root: Path, runs: Path) -> Row:
     """Train, or take, one run."""
     plan = SegmentPlan.from_given({"name": "flowers17", "root": str(root)}, model, {"seed": seed})
-    run = Run(runs / f"{what.replace(' ', '_').replace(',', '')}-seed{seed}")
+    run = Run(runs / f"{what.replace(' ', '_').replace(',', '').replace(':', '')}-seed{seed}")
     clock = run / "seconds.txt"
     started = time.perf_counter()
     show_segment_training(train_segment(plan, run.folder, resume=True), f"{what}, seed {seed}", plan.train.epochs)

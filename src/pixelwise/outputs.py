@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
-from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from .classes.labels import VOID, VOID_COLOUR, Labels

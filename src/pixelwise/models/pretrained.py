@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..config import SegmenterSettings
 from ..errors import BadSetting, UnknownName
+from .colour_alone import ColourAlone
 from .deeplab import coco_segmenter, untrained_segmenter
 from .deeplab_mobilenet_v2 import DeepLabMobileNetV2, mobilenet_v2_segmenter
 from .hypercolumn import Hypercolumn, hypercolumn_segmenter
@@ -32,6 +33,9 @@ PRETRAINED = {
         hypercolumn_segmenter,
         Hypercolumn,
         "five stages of an ImageNet network, stacked; nothing to fetch",
+    ),
+    "colour_alone": Pretrained(
+        lambda k, _: ColourAlone(k), ColourAlone, "no network: a pixel's colour is all its features; the baseline"
     ),
     "deeplabv3_mobilenet_v2": Pretrained(
         mobilenet_v2_segmenter, DeepLabMobileNetV2, "DeepLabV3 for phones, 2.8 MB, trained on COCO and VOC"

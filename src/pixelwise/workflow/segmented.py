@@ -115,13 +115,16 @@ def segment_files(pairs: Iterable[tuple[Path, Path]], trained: TrainedSegmenter)
             yield Segmented(picture, tuple(outputs), time.perf_counter() - start, shares)
 
 
-def taught_by_strokes(strokes: Strokes, pictures: Mapping[str, Path], base: Path | None = None) -> TrainedSegmenter:
+def taught_by_strokes(
+    strokes: Strokes, pictures: Mapping[str, Path], base: Path | None = None, network: str = SegmenterSettings().name
+) -> TrainedSegmenter:
     """A network whose last layer has learnt from strokes alone.
 
     Args:
         strokes: on some of the pictures.
         pictures: files by the names that the strokes give them.
-        base: a finished run, whose network is taken; without one, the usual network.
+        base: a finished run, whose network is taken.
+        network: the pretrained network that is taken without a run.
 
     Raises:
         BadData: a stroke is on no picture that was given, or outside of it, or only one class is painted.
@@ -135,7 +138,7 @@ def taught_by_strokes(strokes: Strokes, pictures: Mapping[str, Path], base: Path
             "name pictures as their files are called"
         )
     k = len(strokes.labels)
-    model = load_segmenter(base).model if base else folded(pretrained_segmenter(SegmenterSettings(), k))
+    model = load_segmenter(base).model if base else folded(pretrained_segmenter(SegmenterSettings(name=network), k))
     drawn = [_seen_painted(model, open_picture(pictures[name]).rgb, strokes, name) for name in known]
     model.last = fit_head(model, k, painted_pixels(model, drawn)).finished()
     return TrainedSegmenter(f"strokes on {len(known)}", model, strokes.labels, None)

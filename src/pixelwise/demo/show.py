@@ -1,27 +1,28 @@
-"""The main job on embedded pictures, offline: train four models, compare them honestly, write one page."""
+"""Train four models that colour, compare them honestly, segment photographs by a few strokes, write one page."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .data.images import open_picture
-from .data.load import load_data
-from .data.photos import PHOTOGRAPHS, photograph
-from .data.pictures import DataSet, evenly_spaced
-from .evaluate.colour import ColourEvaluation
-from .files import write_json
-from .grey import shown_in_grey
-from .predict.colour import colourize
-from .report.figures import curve, gallery, photographs, save_figure
-from .report.page import Page, Section, figure_shown, photograph_shown, write_page
-from .report.tables import Table, comparison
-from .runs import Run
-from .shapes import RgbOfAnySize
-from .train import EpochRow, StepRow, best_epoch
-from .workflow.finished import Trained, load_trained
-from .workflow.plan import Plan
-from .workflow.training import SHOWN, gallery_rows, train_colour, validation_lookup
+from ..data.images import open_picture
+from ..data.load import load_data
+from ..data.photos import PHOTOGRAPHS, photograph
+from ..data.pictures import DataSet, evenly_spaced
+from ..evaluate.colour import ColourEvaluation
+from ..files import write_json
+from ..grey import shown_in_grey
+from ..predict.colour import colourize
+from ..report.figures import curve, gallery, photographs, save_figure
+from ..report.page import Page, Section, figure_shown, photograph_shown, write_page
+from ..report.tables import Table, comparison
+from ..runs import Run
+from ..shapes import RgbOfAnySize
+from ..train import EpochRow, StepRow, best_epoch
+from ..workflow.finished import Trained, load_trained
+from ..workflow.plan import Plan
+from ..workflow.training import SHOWN, gallery_rows, train_colour, validation_lookup
+from .drawn import answered_strokes, strokes_grid, strokes_section
 
 EPOCHS = {"lookup": 1, "cnn": 25, "unet": 25, "residual_unet": 10}  # about a minute on two cores
 
@@ -68,10 +69,13 @@ def run_demo(out: Path, show: Show, epochs: dict[str, int] | None = None) -> Dem
     best = min(evaluations, key=lambda e: e.cross_entropy).model
     coloured = _coloured(trained[best])
     save_figure(photographs(list(coloured.values()), COLUMNS), out / "photographs.png")
+    answered = answered_strokes()
+    save_figure(photographs(*strokes_grid(answered)), out / "strokes.png")
     sections = [
         _photograph_section(best, coloured),
         _gallery_section(trained, data),
         _curve_section(trained, runs, data),
+        strokes_section(answered),
     ]
     colours = len(trained[best].palette)
     write_page(_page(result, colours, runs[best].environment(), data, sections), result.page)
