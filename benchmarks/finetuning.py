@@ -25,13 +25,13 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from pixelwise.backward import backward_of
+from pixelwise.environment import environment
 from pixelwise.features import FeatureCache
 from pixelwise.files import write_text
 from pixelwise.freeze import freeze, prefixes_of
 from pixelwise.models.pretrained import PRETRAINED
 from pixelwise.models.segmenter import Features, Segmenter
 from pixelwise.report.tables import Table
-from pixelwise.runs import environment
 
 NETWORKS = {"deeplabv3_resnet50": 224, "deeplabv3_resnet101": 224}  # rows and columns of the pictures
 CACHED = {"deeplabv3_resnet50": 224, "hypercolumn_efficientnet_lite0": 256, "deeplabv3_mobilenet_v3_large": 256}
@@ -52,8 +52,8 @@ EXPECTED = """For a network of n equal layers, each with P parameters, C channel
 
 Backward has two products a layer, each as dear as forward: the weights' gradient, where the layer is trained, and the
 gradient with respect to its input, where something before it is trained; the first trained layer needs no such one. So
-a step of the whole network computes (3n-1)·F, of the last layer (n+1)·F, which is not even three times less, since the
-frozen trunk still runs. On cached features 2F are left."""
+a step of the whole network computes (3n-1)·F, of the last layer (n+1)·F, not even three times less, since the frozen
+trunk still runs. On cached features 2F are left."""
 
 Row = dict[str, Any]  # one line of the CSV file by column: what should be, and what was where it was measured
 
@@ -61,13 +61,8 @@ Row = dict[str, Any]  # one line of the CSV file by column: what should be, and 
 def modes_of(model: Segmenter) -> dict[str, tuple[str, ...]]:
     """Name prefixes of what is trained, by mode; the second is the leak."""
     first = next(name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d))
-    leak = {f"last + {first}": ("last.", f"{first}.")}
-    return {
-        "last": prefixes_of(model, "last"),
-        **leak,
-        "head": prefixes_of(model, "head"),
-        "full": prefixes_of(model, "full"),
-    }
+    last, head = prefixes_of(model, "last"), prefixes_of(model, "head")
+    return {"last": last, f"last + {first}": (*last, f"{first}."), "head": head, "full": prefixes_of(model, "full")}
 
 
 def pictures(side: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -119,7 +114,7 @@ def measured(model: Segmenter, side: int, times: int) -> Row:
         optimizer.step()
 
     once(counted=True)
-    row: Row = {
+    row = {
         "kept_measured": sum(t.untyped_storage().nbytes() for address, t in kept.items() if address not in own),
         "gradients_measured": sum(p.grad.nbytes for p in model.parameters() if p.grad is not None),
         "adam_measured": sum(state[m].nbytes for state in optimizer.state.values() for m in ("exp_avg", "exp_avg_sq")),
@@ -139,8 +134,8 @@ def steps_of(network: str, side: int, times: int, run: Sequence[str]) -> list[Ro
         assert c is not None, f"{network} cannot be run without numbers"
         values = c.learned, c.forward_macs, c.backward_macs, c.kept_bytes, c.gradient_bytes, c.optimizer_bytes
         row = {"network": network, "trained": mode, "side": side, "starts_at": c.starts_at}
-        row |= dict(zip(PREDICTED, values, strict=True))
-        rows.append(row | (measured(model, side, times) if not run or mode in run else {}))
+        real = measured(model, side, times) if not run or mode in run else {}
+        rows.append(row | dict(zip(PREDICTED, values, strict=True)) | real)
         print(f"{network} {side}x{side} {mode}: {text(rows[-1])}", file=sys.stderr, flush=True)
     return rows
 
@@ -168,7 +163,7 @@ def cached_steps(network: str, side: int, times: int) -> list[Row]:
         ways["features in memory"] = timed(lambda: train(features), CACHED_TIMES)
         size = max(path.stat().st_size for path in cache.folder.glob("*.safetensors"))
     own = {"network": network, "side": side, "file_bytes": size}
-    rows = [{**own, "trained": f"last; {way}", **times_of} for way, times_of in ways.items()]
+    rows = [{**own, "trained": f"last; {way}", **found} for way, found in ways.items()]
     print(f"{network} {side}x{side} on features: {', '.join(text(row, 1000) for row in rows)} ms", file=sys.stderr)
     return rows
 
@@ -258,7 +253,7 @@ def markdown(small: Sequence[Row], large: Sequence[Row], cached: Sequence[Row], 
         *("", doubled_table(small, large), "## The last layer on cached features", ""),
         f"Milliseconds a step, n {cached[1]['n']} for (a), {CACHED_TIMES} for (b) and (c). (a) runs the frozen trunk "
         "under no_grad each time; (b) reads features, in float16, from files, which the system still has in memory; "
-        f"(c) has them, in float32. Filling, n 1, computes and writes {BATCH} pictures' features, with BatchNorm folded.",
+        f"(c) has them, in float32. Filling, n 1, makes and writes {BATCH} pictures' features, BatchNorm folded.",
         *("", cached_table(cached)),
     ]
     return "\n".join(lines)
@@ -289,8 +284,8 @@ def main() -> None:
     large = [row for name, side in networks.items() for row in steps_of(name, 2 * side, times, run)]
     cached = [row for name, side in cached_of.items() for row in cached_steps(name, side, times)]
     made = (
-        f"Made by `{e['command']}` on {e['started'][:10]}: {e['processor']}, threads {e['threads']} of {e['cores']}, Python "
-        f"{e['python']}, torch {e['torch']}, pixelwise {e['pixelwise']} at {e['commit']}."
+        f"Made by `{e['command']}` on {e['started'][:10]}: {e['processor']}, {e['threads']} of {e['cores']} threads, "
+        f"Python {e['python']}, torch {e['torch']}, pixelwise {e['pixelwise']} at {e['commit']}."
     )
     write_text(given.out / "finetuning.md", markdown(small, large, cached, made))
     write_text(given.out / "finetuning.csv", csv_of([row | e for row in (*small, *large, *cached)]))

@@ -682,6 +682,9 @@ def test_a_sample_depends_on_its_seed_and_place_alone():
     first = Encoded(encoded.pictures.take([0]), encoded.ids[:1])
     alone = sampled(cache, first, seed=1, most=50)
     assert torch.equal(alone.features, one.features[..., :50])
+    twins = Encoded(encoded.pictures.take([0, 0]), encoded.ids[[0, 0]])
+    drawn = sampled(cache, twins, seed=1, most=100).features
+    assert not torch.equal(drawn[..., :50], drawn[..., 50:])
 
 
 def test_pictures_without_labels_are_passed_over_and_none_at_all_is_an_error():
