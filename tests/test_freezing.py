@@ -23,8 +23,8 @@ from pixelwise.train import Training, fit
 
 DEEPLAB, HYPERCOLUMN = "deeplabv3_mobilenet_v3_large", "hypercolumn"
 CPU = torch.device("cpu")
-SEEN = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(0))
-TRUTH = torch.randint(0, 2, (2, 48, 64), generator=torch.Generator().manual_seed(1))
+SEEN = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+TRUTH = torch.randint(0, 2, (2, 32, 32), generator=torch.Generator().manual_seed(1))
 MIB = 2**20
 
 
@@ -93,7 +93,7 @@ def statistics(layers: list[nn.BatchNorm2d]) -> list[str]:
 
 
 def feed_of(labels: Labels) -> PictureFeed:
-    pixels = torch.stack([torch.from_numpy(scenery(i)).permute(2, 0, 1) for i in range(4)])
+    pixels = torch.stack([torch.from_numpy(scenery(i, 32, 32)).permute(2, 0, 1) for i in range(4)])
     ids = (pixels[:, 2] > 120).to(torch.uint8)
     return PictureFeed(labels, Encoded(Pictures(pixels, list("abcd"), ids), ids))
 
@@ -325,7 +325,7 @@ def test_the_bytes_kept_are_those_of_a_real_run(networks, name, learned):
             kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
         return tensor
 
-    expected = backward_of(network, 2, (48, 64))
+    expected = backward_of(network, 2, (32, 32))
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         F.cross_entropy(network(SEEN), TRUTH).backward()
     assert expected.kept_bytes == pytest.approx(sum(storage.nbytes() for storage in kept.values()), abs=64)
@@ -375,5 +375,5 @@ class Leaves(Tiny):
 def test_a_network_that_cannot_run_without_numbers_has_no_known_cost(kind):
     model = kind()
     freeze(model, prefixes_of(model, "last"))
-    assert model(SEEN).shape == (2, 2, 48, 64)
-    assert backward_of(model, 2, (48, 64)) is None
+    assert model(SEEN).shape == (2, 2, 32, 32)
+    assert backward_of(model, 2, (32, 32)) is None

@@ -67,7 +67,7 @@ def slow(kind, logits, truth, weights):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(batch=batches())
 def test_every_loss_is_that_of_a_slow_loop_and_has_gradients(kind, batch):
     logits, truth, weights = batch
