@@ -9,11 +9,11 @@ READY := $(VENV)/ready
 .PHONY: help demo test check format results clean
 
 help:
-	@echo "make demo     train four models on embedded photographs and write pixelwise-demo/index.html (about a minute, and the set-up)"
+	@echo "make demo     colour and segment embedded photographs and write pixelwise-demo/index.html (about a minute, and the set-up)"
 	@echo "make test     run the tests"
 	@echo "make check    style, types, import directions"
 	@echo "make format   put the code in order"
-	@echo "make results  measure docs/results again (about half an hour; ROOT=folder with CIFAR-10)"
+	@echo "make results  measure docs/results again (about an hour; ROOT=folder with the real data)"
 	@echo "make clean    remove what make has made"
 
 $(READY): pyproject.toml
@@ -39,6 +39,9 @@ format: $(READY)
 
 results: $(READY)
 	$(BIN)/python benchmarks/horses.py --root $(ROOT) --out docs/results
+	$(BIN)/python benchmarks/finetuning.py --out docs/results
+	for tool in pixelwise skimage; do $(BIN)/python benchmarks/rivals.py --root $(ROOT)/flowers17-256 --tool $$tool --seeds 3 --out docs/results/clicks/$$tool.csv; done
+	$(BIN)/python benchmarks/flowers.py --root $(ROOT) --weights $(ROOT)/weights/deeplabv3_257_mv_gpu.tflite --clicks docs/results/clicks/*.csv --out docs/results
 
 clean:
 	rm -rf $(VENV) pixelwise-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
