@@ -234,7 +234,6 @@ class Leaky(nn.Module):
         return self.classifier(self.behind(self.trunk(seen)))
 
 
-@pytest.mark.xfail(strict=True, reason="features.py: _name_of does not know a network of one's own by what it does")
 def test_two_networks_of_ones_own_with_the_same_weights_do_not_share_a_cache():
     one, other = (FeatureCache(OwnSegmenter(Leaky(behind), "classifier")) for behind in (nn.ReLU(), nn.Sigmoid()))
     assert one.folder != other.folder
@@ -373,7 +372,6 @@ def test_a_disk_that_gets_full_is_an_error_in_words_and_earlier_files_stay(one_a
     assert list(FeatureCache(tiny()).fill(pixels)) == [2, 3, 4]
 
 
-@pytest.mark.xfail(strict=True, reason="features.py: _save lets the CannotWrite of files.replacing pass as it is")
 def test_a_disk_without_room_for_another_name_is_the_same_error(monkeypatch):
     def mkstemp(**_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -577,7 +575,6 @@ def test_a_network_that_uses_a_convolutions_output_twice_is_left_as_it_is():
     assert_same_features(model, quick)
 
 
-@pytest.mark.xfail(strict=True, reason="folding.py: the tolerance has a floor of 1e-3 whatever the features' size")
 def test_a_network_with_small_features_is_left_as_it_is_where_folding_would_change_it():
     torch.manual_seed(0)
     model = shaken(Twice())
@@ -585,7 +582,6 @@ def test_a_network_with_small_features_is_left_as_it_is_where_folding_would_chan
     assert_same_features(model, folded(model))
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="folding.py: _fold meets its own Identity")
 def test_a_network_that_uses_a_layer_twice_is_understood():
     torch.manual_seed(0)
     model = shaken(Shared())
@@ -652,7 +648,6 @@ def test_no_pixel_is_drawn_twice():
     assert len(feed.features[0, :, 0].unique(dim=1).T) == 60
 
 
-@pytest.mark.xfail(strict=True, reason="feeds.py: places in a picture are used in the mirrored picture as they are")
 def test_samples_of_mirrored_pictures_are_labelled_pixels_too():
     cache, encoded = FeatureCache(tiny()), encoded_of(2)
     plain, mirrored = (sampled(cache, encoded, seed=0, flips=flips) for flips in (False, True))
@@ -822,13 +817,11 @@ def test_patience_waits_while_the_loss_falls_and_where_nothing_is_validated():
         assert len(training.rows) == 5
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="train.py: _own_random_numbers leaves 64 bits")
 def test_the_largest_seed_that_settings_allow_can_be_trained_with():
     feed = MapFeed(FeatureCache(tiny()), encoded_of(1, (16, 16)))
     list(fit(Training(Head(tiny(), 2), TrainSettings(epochs=1, seed=2**31 - 1)), feed, None, CPU))
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="train.py: _curved_step stacks no filters at all")
 def test_lbfgs_learns_biases_alone(noisy_sample):
     head = Head(tiny(3), 3)
     head.last.weight.requires_grad_(False)

@@ -205,7 +205,6 @@ def test_fingerprints_are_of_what_is_frozen_with_its_buffers_and_of_nothing_else
         assert set(fingerprints(model)) == expected
 
 
-@pytest.mark.xfail(strict=True, reason="freeze.py: buffers of the network itself are taken for learned ones")
 def test_fingerprints_cover_the_networks_own_normalization(networks):
     model = networks[DEEPLAB]
     freeze(model, prefixes_of(model, "last"))

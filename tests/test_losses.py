@@ -101,10 +101,7 @@ def test_where_all_is_void_the_loss_and_its_gradient_are_zero(kind, weights):
     assert logits.grad.shape == logits.shape and not logits.grad.any()
 
 
-NEGATIVE = pytest.mark.xfail(strict=True, reason="losses.py: overlap gives 1 plus the overlap of all classes")
-
-
-@pytest.mark.parametrize("kind", [KINDS[0], *(pytest.param(kind, marks=NEGATIVE) for kind in KINDS[1:])])
+@pytest.mark.parametrize("kind", KINDS)
 def test_where_only_weightless_classes_are_the_loss_and_its_gradient_are_zero(kind):
     logits = torch.randn(1, 2, 4, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
     loss = loss_of(kind, logits, torch.zeros(1, 4, 5, dtype=torch.int64), (0.0, 1.0))
@@ -183,7 +180,6 @@ def test_weights_matter_by_their_ratio_alone(kind):
     assert loss_of(kind, logits, truth, (2.0, 2.0)).item() == pytest.approx(plain, rel=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="losses.py: RuntimeError of torch's, and for dice one weight counts for all")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("weights", [(2.0,), (1.0, 2.0, 3.0)], ids=["too few", "too many"])
 def test_weights_that_are_not_one_for_each_class_are_refused_in_words(kind, weights):

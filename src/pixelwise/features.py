@@ -9,9 +9,11 @@ Random crops have no place here: each would be another picture, seen once.
 """
 
 import hashlib
+import inspect
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -108,7 +110,11 @@ class FeatureCache:
         try:
             found = safetensors.torch.load_file(path)
             return tuple(found[str(index)] for index in range(len(found)))
-        except (OSError, KeyError, safetensors.SafetensorError):  # not there, or damaged from outside
+        except FileNotFoundError:
+            return self.compute(picture.unsqueeze(0))
+        except (OSError, KeyError, safetensors.SafetensorError):  # damaged from outside: the next fill makes it anew
+            with suppress(OSError):
+                path.unlink()
             return self.compute(picture.unsqueeze(0))
 
     def _save(self, name: str, features: Features) -> None:
@@ -117,7 +123,7 @@ class FeatureCache:
         try:
             with replacing(path) as beside:
                 safetensors.torch.save_file(tensors, beside)
-        except (OSError, safetensors.SafetensorError) as error:
+        except (OSError, CannotWrite, safetensors.SafetensorError) as error:
             raise CannotWrite(
                 f"{path} cannot be written ({error}); what was cached before is kept; make room, give another place in "
                 "PIXELWISE_CACHE, or train with --no-cache"
@@ -145,6 +151,17 @@ def _name_of(segmenter: Segmenter, precision: Precision) -> str:
         "network": type(segmenter).__name__,
         "preprocessing": segmenter.preprocessing,
         "precision": precision,
+        "layers": {name: repr(module) for name, module in segmenter.named_children() if name != "last"},
+        "code": sorted({_code_of(type(module)) for module in segmenter.modules()}),
         "weights": {name: fingerprint(tensor) for name, tensor in tensors},
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _code_of(kind: type) -> str:
+    """The source of someone's own layer, since what it does may change under the same weights."""
+    library = kind.__module__.partition(".")[0] in {"torch", "torchvision", "timm"}
+    try:
+        return kind.__qualname__ if library else inspect.getsource(kind)
+    except (OSError, TypeError):  # made in a terminal
+        return kind.__qualname__

@@ -194,7 +194,11 @@ def sampled(
         if not len(chosen):
             continue
         pixels, ids = encoded.pictures.pixels[index : index + 1], encoded.ids[index]
-        halves = chosen.chunk(2) if flips and len(chosen) > 1 else (chosen,)
+        halves = list(chosen.chunk(2)) if flips and len(chosen) > 1 else [chosen]
+        width = ids.shape[1]
+        halves[1:] = [
+            half // width * width + width - 1 - half % width for half in halves[1:]
+        ]  # where the mirror has them
         for pixels_shown, ids_shown, some in zip((pixels, pixels.flip(3)), (ids, ids.flip(1)), halves, strict=False):
             whole = stacked(cache.read(pixels_shown), corners)
             features = at_pixels(whole, ids_shown.shape, some, corners)

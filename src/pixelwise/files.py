@@ -45,7 +45,7 @@ def sweep(folder: Path, older_than: float = 0.0) -> None:
         older_than: seconds; what is younger may be another process's, which is still writing.
     """
     for path in folder.glob(f"{BESIDE}*"):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # another process has taken it, or it is another user's
             if time.time() - path.stat().st_mtime >= older_than:
                 path.unlink()
 

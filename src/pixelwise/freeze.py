@@ -50,7 +50,7 @@ def freeze(model: Segmenter, learned: Sequence[str]) -> None:
 
 def fingerprints(model: Segmenter) -> dict[str, str]:
     """The SHA-256 of every frozen parameter, and of every buffer that training has no business with, by name."""
-    training = {name for name, module in model.named_modules() if module.training}
+    training = {name for name, module in model.named_modules() if name and module.training}
     frozen = {name: tensor for name, tensor in model.named_parameters() if not tensor.requires_grad}
     buffers = {name: tensor for name, tensor in model.named_buffers() if name.rpartition(".")[0] not in training}
     return {name: fingerprint(tensor) for name, tensor in {**frozen, **buffers}.items()}

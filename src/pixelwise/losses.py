@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from .classes.labels import VOID
+from .errors import BadSetting
 from .shapes import Logits
 
 Loss = Literal["cross_entropy", "dice", "soft_iou", "cross_entropy_dice"]
@@ -22,7 +23,12 @@ def loss_of(
 
     `cross_entropy` is the mean over labelled pixels of -log p(true class), in nats, each pixel weighted by its class.
     `dice` and `soft_iou` are 1 minus the overlap, `cross_entropy_dice` is the sum of both (Isensee et al. 2021).
+
+    Raises:
+        BadSetting: there are not as many class weights as classes.
     """
+    if class_weights and len(class_weights) != logits.shape[1]:
+        raise BadSetting(f"{len(class_weights)} class_weights for {logits.shape[1]} classes; give one for each")
     if kind == "cross_entropy":
         return cross_entropy(logits, truth, class_weights)
     if kind == "cross_entropy_dice":
@@ -58,4 +64,4 @@ def overlap(
         (2 * both + SMOOTH) / (ours + theirs + SMOOTH) if dice else (both + SMOOTH) / (ours + theirs - both + SMOOTH)
     )
     weights = (theirs > 0).to(p.dtype) * (logits.new_tensor(class_weights) if class_weights else 1.0)
-    return (share * weights).sum() / weights.sum() if bool(weights.sum() > 0) else both.sum() + 1
+    return (share * weights).sum() / weights.sum() if bool(weights.sum() > 0) else both.sum() * 0 + 1

@@ -259,7 +259,7 @@ def _curved_step(
         optimizer.zero_grad(set_to_none=True)
         loss, logits = _forward(training, given, truth)
         latest[:] = [(loss.item(), int((logits.argmax(dim=1) == truth).sum()))]
-        penalized = loss + training.settings.weight_decay * torch.stack([p.square().sum() for p in filters]).sum()
+        penalized = loss + training.settings.weight_decay * sum(p.square().sum() for p in filters)
         penalized.backward()  # type: ignore[no-untyped-call]
         return penalized.item()
 
@@ -273,7 +273,7 @@ def _own_random_numbers(training: Training, device: torch.device) -> Iterator[No
     """Random numbers, as for dropout, that depend on seed, epoch and step alone; nobody else's change."""
     at = training.position
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed((training.settings.seed * 1_000_003 + at.epoch) * 1_000_003 + at.step)
+        torch.manual_seed(((training.settings.seed * 1_000_003 + at.epoch) * 1_000_003 + at.step) % 2**63)
         yield
 
 

@@ -55,6 +55,7 @@ class OwnSegmenter(Segmenter):
     """
 
     preprocessing = "none: red, green and blue in 0 to 1"
+    head_prefixes = ()  # what stands before the last layer has no name of its own
 
     def __init__(self, module: nn.Module, last: str, size: tuple[int, int] = (64, 64)) -> None:
         super().__init__()
