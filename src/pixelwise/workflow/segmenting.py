@@ -82,6 +82,7 @@ def train_segment(
     data = load_labelled(plan.data)
     labels = _labels_of(data)
     _check_weights(plan, labels)
+    labelled_part(plan, data)  # too few of them must not leave a folder behind
     model = _frozen_model(plan, len(labels))
     if run.begun:
         check_begun_so(run, SegmentPlan.of_run(run).to_mapping(), _settings(plan, data))
