@@ -39,7 +39,13 @@ def test_the_page_stands_alone_and_describes_its_pictures(demo):
     images = re.findall(r'<img src="data:image/(?:png|jpeg);base64,[^"]+" alt="([^"]*)">', html)
     assert len(images) == 2 * 3 + 1 + 1 + 3 * 3  # photographs, gallery, one curve, strokes and their masks
     assert all(images)
-    assert {path.name for path in out.iterdir()} == {"index.html", "demo.json", "photographs.png", "strokes.png", "runs"}
+    assert {path.name for path in out.iterdir()} == {
+        "index.html",
+        "demo.json",
+        "photographs.png",
+        "strokes.png",
+        "runs",
+    }
 
 
 def test_a_second_demo_takes_what_is_there(demo):

@@ -10,7 +10,9 @@ from PIL import Image
 from conftest import scenery
 from pixelwise.classes.labels import VOID, Labels
 from pixelwise.config import DataSettings, SegmenterSettings
+from pixelwise.data.batches import Encoded, PictureFeed
 from pixelwise.data.load import load_labelled
+from pixelwise.data.pictures import Pictures
 from pixelwise.errors import BadData, BadRun, BadSetting, Interrupted
 from pixelwise.freeze import fingerprints
 from pixelwise.models.pretrained import PRETRAINED, pretrained_segmenter
@@ -120,6 +122,31 @@ def test_cached_or_not_a_last_layer_learns_the_same(labelled, tmp_path):
         losses[cache] = [row.validation_loss for row in rows if isinstance(row, EpochRow)]
     assert losses["float32"][-1] < 0.69
     assert losses["none"][-1] < 0.69
+
+
+def test_the_loss_can_be_taken_at_the_features(labelled, tmp_path):
+    training = {"epochs": 4, "batch_size": 4}
+    trained(plan_of(labelled, {"sample": 0, "loss_at": "features"}, training), tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["iou"]["class 1"] > 0.9
+
+
+def test_random_crops_decline_the_cache_and_say_why(labelled, tmp_path):
+    rows = trained(plan_of(labelled, {"crop": 32}, {"epochs": 1, "batch_size": 4}), tmp_path / "run")
+    assert not any(isinstance(row, FillRow) for row in rows)
+    assert any("another picture each time" in row.text for row in rows if isinstance(row, NoteRow))
+
+
+def test_crops_are_seeded_and_cut_picture_and_classes_alike():
+    pixels = torch.arange(6 * 3 * 20 * 24).remainder(251).to(torch.uint8).view(6, 3, 20, 24)
+    feed = PictureFeed(SUN, Encoded(Pictures(pixels, list("abcdef")), pixels[:, 0].clone()), crop=16)
+    once, again, later = (list(feed.shuffled(2, seed=1, epoch=epoch)) for epoch in (1, 1, 2))
+    for ((seen,), ids), ((same,), _) in zip(once, again, strict=True):
+        assert seen.shape == (2, 3, 16, 16)
+        assert torch.equal((seen[:, 0] * 255).round().to(torch.uint8), ids)
+        assert torch.equal(seen, same)
+    assert not torch.equal(once[0][1], later[0][1])
+    ((resumed,), _) = next(feed.shuffled(2, seed=1, epoch=1, skip=1))
+    assert torch.equal(resumed, once[1][0][0])
 
 
 def test_few_labelled_pictures_and_what_the_rest_teaches(labelled, tmp_path):

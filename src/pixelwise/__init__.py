@@ -9,31 +9,39 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .classes.labels import Labels
     from .classes.palette import Palette, fit_palette, load_palette
     from .config import DataSettings, ModelSettings, TrainSettings
     from .data.images import open_picture, save_picture
-    from .data.load import load_data
+    from .data.load import load_data, load_labelled
     from .errors import PixelwiseError
     from .evaluate.colour import ColourEvaluation, evaluate_colour
     from .evaluate.segment import SegmentEvaluation, evaluate_segment
     from .models.build import build_model
     from .models.conv import MyConv2d
     from .predict.colour import colourize
+    from .predict.segment import segment
+    from .strokes import load_strokes
     from .train import EpochRow, StepRow, Training, fit
     from .workflow.finished import Trained, evaluate_run, load_trained
     from .workflow.plan import Plan
+    from .workflow.segment_plan import SegmentPlan
+    from .workflow.segmented import load_segmenter, taught_by_strokes
+    from .workflow.segmenting import train_segment
     from .workflow.training import train_colour
 
 _HOME = {
     "ColourEvaluation": "evaluate.colour",
     "DataSettings": "config",
     "EpochRow": "train",
+    "Labels": "classes.labels",
     "ModelSettings": "config",
     "MyConv2d": "models.conv",
     "Palette": "classes.palette",
     "PixelwiseError": "errors",
     "Plan": "workflow.plan",
     "SegmentEvaluation": "evaluate.segment",
+    "SegmentPlan": "workflow.segment_plan",
     "StepRow": "train",
     "TrainSettings": "config",
     "Trained": "workflow.finished",
@@ -46,23 +54,31 @@ _HOME = {
     "fit": "train",
     "fit_palette": "classes.palette",
     "load_data": "data.load",
+    "load_labelled": "data.load",
     "load_palette": "classes.palette",
+    "load_segmenter": "workflow.segmented",
+    "load_strokes": "strokes",
     "load_trained": "workflow.finished",
     "open_picture": "data.images",
     "save_picture": "data.images",
+    "segment": "predict.segment",
+    "taught_by_strokes": "workflow.segmented",
     "train_colour": "workflow.training",
+    "train_segment": "workflow.segmenting",
 }
 
 __all__ = [
     "ColourEvaluation",
     "DataSettings",
     "EpochRow",
+    "Labels",
     "ModelSettings",
     "MyConv2d",
     "Palette",
     "PixelwiseError",
     "Plan",
     "SegmentEvaluation",
+    "SegmentPlan",
     "StepRow",
     "TrainSettings",
     "Trained",
@@ -75,11 +91,17 @@ __all__ = [
     "fit",
     "fit_palette",
     "load_data",
+    "load_labelled",
     "load_palette",
+    "load_segmenter",
+    "load_strokes",
     "load_trained",
     "open_picture",
     "save_picture",
+    "segment",
+    "taught_by_strokes",
     "train_colour",
+    "train_segment",
 ]
 
 

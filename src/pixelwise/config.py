@@ -141,6 +141,8 @@ class SegmenterSettings(Settings):
     cache: Literal["float16", "float32", "none"] = "float16"  # precision of cached features
     sample: int = 80_000  # labelled pixels that a last layer learns from, of all pictures; 0: all of them
     void: Literal["ignore", "background"] = "ignore"  # what unlabelled pixels are while training
+    loss_at: Literal["picture", "features"] = "picture"  # where all pixels are learnt from: in which resolution
+    crop: int = 0  # side of random crops while training, in pixels; 0: whole pictures
     labelled: int = 0  # training pictures whose masks are used, drawn by the seed; 0: all
     rest: Literal["ignore", "learn"] = "ignore"  # learn: from the network's own confident answers on the others
 
@@ -153,6 +155,7 @@ class SegmenterSettings(Settings):
         Settings.__post_init__(self)
         self._need(len(self.learn) > 0 and all(self.learn), "learn", "last, head, full, or name prefixes")
         self._need(0 <= self.sample <= 10_000_000, "sample", "0 to 10,000,000 pixels")
+        self._need(self.crop == 0 or 16 <= self.crop <= 4096, "crop", "0, or 16 to 4096 pixels")
         self._need(0 <= self.labelled <= 10_000_000, "labelled", "0 or more pictures")
 
 

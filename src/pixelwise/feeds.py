@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -30,15 +31,18 @@ SURE_SHARE = 1.5  # pixels of unlabelled pictures for one that is labelled
 
 @dataclass(frozen=True, eq=False)
 class MapFeed:
-    """Whole maps of features, and the loss in the pictures' full resolution.
+    """Whole maps of features, and the loss in the pictures' full resolution, or in that of the features.
 
     Args:
         cache: has, or computes, the features.
         encoded: pictures and their true classes.
+        at_features: train in the resolution of the finest map, on the class of the pixel nearest to each cell's
+            centre: several times less to compute and to keep for backward, and blind to what is smaller than a cell.
     """
 
     cache: FeatureCache
     encoded: Encoded
+    at_features: bool = False
 
     def __len__(self) -> int:
         return len(self.encoded)
@@ -56,7 +60,11 @@ class MapFeed:
         mirrored = torch.rand(len(self), generator=generator) < (0.5 if flips else 0.0)
         for start in range(skip * batch_size, len(self), batch_size):
             chosen = order[start : start + batch_size]
-            yield self._given(chosen, mirrored[chosen])
+            (features, size), ids = self._given(chosen, mirrored[chosen])
+            if self.at_features:
+                size = features[0].shape[2:]
+                ids = F.interpolate(ids.unsqueeze(1), size=tuple(size), mode="nearest-exact").squeeze(1)
+            yield (features, tuple(size)), ids
 
     def in_order(self) -> Iterator[Given]:
         """Everything once."""

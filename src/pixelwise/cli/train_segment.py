@@ -33,6 +33,8 @@ Cache = Annotated[str | None, typer.Option(help="Precision of cached features: f
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Run the frozen trunk in every step.")]
 Sample = Annotated[int | None, typer.Option(help="Labelled pixels a last layer learns from; 0: all. [80000]")]
 Void = Annotated[str | None, typer.Option(help="Unlabelled pixels: ignore, or background while training. [ignore]")]
+LossAt = Annotated[str | None, typer.Option(help="With --sample 0: loss at the picture or features. [picture]")]
+Crop = Annotated[int | None, typer.Option(help="Side of random crops in training, in pixels; 0: whole pictures. [0]")]
 NumLabelled = Annotated[int | None, typer.Option("--labelled", help="Pictures whose masks are used; 0: all.")]
 Rest = Annotated[str | None, typer.Option(help="The other pictures: ignore, or learn from confident answers. [ignore]")]
 Size = Annotated[int | None, typer.Option(help="Long side at which pictures are seen, in pixels. [256]")]
@@ -57,6 +59,8 @@ def train_segment(
     no_cache: NoCache = False,
     sample: Sample = None,
     void: Void = None,
+    loss_at: LossAt = None,
+    crop: Crop = None,
     labelled: NumLabelled = None,
     rest: Rest = None,
     epochs: Epochs = None,
@@ -84,7 +88,7 @@ def train_segment(
     file = str(weights.absolute()) if weights else None
     network = {"name": model, "weights": file, "last": last, "learn": _words(learn)}
     kept = {"cache": "none" if no_cache else cache, "sample": sample, "void": void}
-    few = {"labelled": labelled, "rest": rest}
+    few = {"labelled": labelled, "rest": rest, "loss_at": loss_at, "crop": crop}
     steps = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
     rule = {"optimizer": optimizer, "weight_decay": weight_decay, "precision": precision, "flips": flips}
     aim = {"loss": loss, "class_weights": _numbers(class_weights), "patience": patience, "keep": keep, "seed": seed}

@@ -109,11 +109,13 @@ class PictureFeed:
         classes: the class set.
         encoded: pictures and their true classes.
         join_last: let a last batch of a single picture join the one before, since BatchNorm cannot learn from one.
+        crop: side of random crops in training, in pixels, one place for all pictures of a batch; 0: whole pictures.
     """
 
     classes: ClassSet
     encoded: Encoded
     join_last: bool = False
+    crop: int = 0
 
     def __len__(self) -> int:
         return len(self.encoded)
@@ -136,7 +138,9 @@ class PictureFeed:
             skip=skip,
             join_last=self.join_last,
         )
-        return (((seen,), truth) for seen, truth in found)
+        for step, (seen, truth) in enumerate(found, start=skip):
+            rows, columns = _cropped(truth.shape[1:], self.crop, (seed * 1_000_003 + epoch) * 1_000_003 + step)
+            yield (seen[..., rows, columns],), truth[..., rows, columns]
 
     def in_order(self) -> Iterator[Given]:
         """Everything once, in batches that fit into memory."""
@@ -144,6 +148,15 @@ class PictureFeed:
         for some, seen in in_order(self.encoded.pictures, self.classes, batch_size(self.encoded.pictures)):
             yield (seen,), self.encoded.ids[start : start + len(some)]
             start += len(some)
+
+
+def _cropped(size: torch.Size, side: int, seed: int) -> tuple[slice, slice]:
+    """The rows and columns of a random crop; all of them where it is as large as the picture, or 0."""
+    if not side:
+        return slice(None), slice(None)
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    starts = [int(torch.randint(max(0, length - side) + 1, (1,), generator=generator)) for length in size]
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
 
 
 def batch_size(pictures: Pictures) -> int:

@@ -66,7 +66,7 @@ class SegmentPlan:
     @property
     def uses_cache(self) -> bool:
         """Whether features are computed once and kept."""
-        return self.learns_last_only and self.model.cache != "none"
+        return self.learns_last_only and self.model.cache != "none" and not self.model.crop
 
     @property
     def uses_sample(self) -> bool:
@@ -123,7 +123,12 @@ def _usual(model: SegmenterSettings, training: Mapping[str, Any]) -> Mapping[str
     """The usual way to train what is to be trained."""
     if model.learn != ("last",):
         return DEEP
-    all_pixels = model.cache == "none" or not model.sample or training.get("loss", "cross_entropy") != "cross_entropy"
+    all_pixels = (
+        model.cache == "none"
+        or model.crop
+        or not model.sample
+        or training.get("loss", "cross_entropy") != "cross_entropy"
+    )
     if all_pixels or training.get("optimizer", "lbfgs") != "lbfgs":
         return STEPS
     return FEW if model.labelled else LAST

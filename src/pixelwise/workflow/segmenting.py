@@ -31,6 +31,10 @@ from .segment_pictures import gallery_of
 from .segment_plan import SegmentPlan
 
 FOR_STATISTICS = 20_000  # pixels, where all are trained on
+CROPS_AND_CACHE = (
+    "warning: a random crop is another picture each time, so its features cannot be kept: the frozen trunk runs in "
+    "every step; leave --crop out to compute features once"
+)
 CHECKED_BATCH = 4  # pictures; what a step keeps grows with their number and says nothing else
 
 
@@ -92,6 +96,8 @@ def train_segment(
     before = fingerprints(model)
     cost = backward_of(model, CHECKED_BATCH, _size(data.train))
     yield from _notes(cost)
+    if plan.model.crop and plan.learns_last_only:
+        yield NoteRow(CROPS_AND_CACHE)
     if not run.finished:
         if plan.uses_cache:
             cache = FeatureCache(model, plan.model.precision)
@@ -154,7 +160,7 @@ def _on_features(plan: SegmentPlan, model: Segmenter, data: DataSet, cache: Feat
     train, validation = (encoded_pictures(part, background) for part in (some, data.validation))
     sample = sampled(cache, train, seed=seed, flips=plan.train.flips, most=plan.model.sample or FOR_STATISTICS)
     head = Head(model, model.last.out_channels, sample.mean, sample.deviation)
-    feed: Feed = sample if plan.uses_sample else MapFeed(cache, train)
+    feed: Feed = sample if plan.uses_sample else MapFeed(cache, train, plan.model.loss_at == "features")
     if plan.model.rest == "learn":
         known = set(some.names)
         others = data.train.take([i for i, name in enumerate(data.train.names) if name not in known])
@@ -166,7 +172,8 @@ def _on_features(plan: SegmentPlan, model: Segmenter, data: DataSet, cache: Feat
 def _on_pictures(plan: SegmentPlan, data: DataSet, labels: Labels) -> Feeds:
     background = plan.model.void == "background"
     train, validation = (encoded_pictures(part, background) for part in (labelled_part(plan, data), data.validation))
-    return PictureFeed(labels, train, join_last=True), PictureFeed(labels, validation) if len(validation) else None
+    measured = PictureFeed(labels, validation) if len(validation) else None
+    return PictureFeed(labels, train, join_last=True, crop=plan.model.crop), measured
 
 
 def _end(run: Run, training: Training, model: Segmenter) -> None:
