@@ -12,7 +12,7 @@ from ..errors import PixelwiseError
 
 app = typer.Typer(
     name="pixelwise",
-    help="Every pixel is a classification problem: colour grey pictures, with honest baselines.",
+    help="Every pixel is a classification problem: colour and segment pictures, with honest baselines.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -30,7 +30,7 @@ def _show_version(asked: bool | None) -> None:
 def root(
     version: Annotated[bool | None, typer.Option("--version", is_eager=True, callback=_show_version)] = None,
 ) -> None:
-    """Colour grey pictures, with honest baselines."""
+    """Colour and segment pictures, with honest baselines."""
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the page and the runs.")] = Path("pixelwise-demo"),
     json: Json = False,
 ) -> None:
-    """Train four models on embedded photographs, compare them, and write one HTML page; offline, a few minutes."""
+    """Colour and segment embedded photographs, compare models, and write one HTML page; offline, a few minutes."""
     from .. import console
     from ..demo import run_demo
 
