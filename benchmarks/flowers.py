@@ -62,9 +62,9 @@ def measure(what: str, model: Mapping[str, Any], seed: int, root: Path, runs: Pa
     plan = SegmentPlan.from_given({"name": "flowers17", "root": str(root)}, model, {"seed": seed})
     run = Run(runs / f"{what.replace(' ', '_').replace(',', '').replace(':', '')}-seed{seed}")
     clock = run / "seconds.txt"
-    started = time.perf_counter()
-    show_segment_training(train_segment(plan, run.folder, resume=True), f"{what}, seed {seed}", plan.train.epochs)
     if not clock.is_file():
+        started = time.perf_counter()
+        show_segment_training(train_segment(plan, run.folder, resume=True), f"{what}, seed {seed}", plan.train.epochs)
         write_text(clock, f"{time.perf_counter() - started:.1f}\n")
     return Row(what, seed, SegmentEvaluation.from_mapping(run.evaluation()), float(clock.read_text()))
 
