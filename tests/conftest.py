@@ -13,6 +13,12 @@ from pixelwise.classes.palette import Palette
 torch.set_num_threads(1)  # the tests' networks are too small to share
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Random weights are the same whichever tests ran before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def palette() -> Palette:
     """Four colours, two of them equally grey."""

@@ -163,7 +163,9 @@ def test_a_network_of_ones_own_learns_by_the_command(labelled, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     network = ["--model", "mine.py:build", "--last", "2"]
     measured = json.loads(ok(*training(labelled, tmp_path / "run", *network), "--json"))
-    assert measured["iou"]["sky"] > 0.9
+    assert measured["iou"]["sky"] > 0.75  # of eight random filters
+    again = json.loads(ok(*training(labelled, tmp_path / "again", *network), "--json"))
+    assert again["iou"] == measured["iou"]
 
 
 def test_the_doctor_finds_what_is_wrong(labelled, tmp_path):

@@ -117,7 +117,9 @@ def train_segment(
 
 def _frozen_model(plan: SegmentPlan, k: int) -> Segmenter:
     """The pretrained network with a new last layer, all but what is to be trained frozen."""
-    model = pretrained_segmenter(plan.model, k)
+    with torch.random.fork_rng(devices=[]):  # a network of one's own may start at random: so again when resumed
+        torch.manual_seed(plan.train.seed)
+        model = pretrained_segmenter(plan.model, k)
     first = plan.model.learn[0]
     freeze(model, prefixes_of(model, first) if first in MODES else plan.model.learn)
     return model
