@@ -1,6 +1,5 @@
 """What a finished run is for: evaluate it, and colour pictures with it."""
 
-import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,14 +11,14 @@ from ..classes.palette import Palette
 from ..config import DataSettings, Split
 from ..data.images import KEEP_ALPHA, open_picture, save_picture
 from ..data.load import load_data
-from ..errors import BadRun, CannotWrite, PixelwiseError
+from ..errors import BadRun, PixelwiseError
 from ..evaluate.colour import ColourEvaluation, evaluate_colour
 from ..evaluate.watch import Watch, unwatched
-from ..files import write_json
 from ..models.build import build_model
 from ..models.lookup import GreyTable
 from ..predict.colour import colourize
 from ..runs import Run
+from .keeping import keep_if_own
 from .plan import Plan
 
 
@@ -78,10 +77,7 @@ def evaluate_run(
     names = (trained.plan.model.name, pictures.name, split)
     model, palette, table = trained.model, trained.palette, trained.table
     evaluation = evaluate_colour(model, palette, table, pictures.split(split), names=names, watch=watch)
-    own = Run(folder).settings().get("data_sha256")
-    if split == "test" and isinstance(own, dict) and own.get("test") == pictures.test.sha256:
-        with contextlib.suppress(CannotWrite):  # a run that is only to be read is still measured
-            write_json(folder / "evaluation.json", evaluation.to_mapping())
+    keep_if_own(Run(folder), pictures, split, evaluation.to_mapping())
     return evaluation
 
 

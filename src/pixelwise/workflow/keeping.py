@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..config import DataSettings
+from ..config import DataSettings, Split
 from ..data.pictures import DataSet
-from ..errors import BadRun, BadSetting, Interrupted
+from ..errors import BadRun, BadSetting, CannotWrite, Interrupted
+from ..files import write_json
 from ..runs import Run
 from ..train import EpochRow, StepRow, Training, best_epoch
 
@@ -58,6 +60,14 @@ def check_begun_so(run: Run, begun: Mapping[str, Any], wanted: Mapping[str, Any]
 def fingerprints_of(data: DataSet) -> dict[str, str]:
     """What the three splits are known by."""
     return {"train": data.train.sha256, "validation": data.validation.sha256, "test": data.test.sha256}
+
+
+def keep_if_own(run: Run, data: DataSet, split: Split, evaluation: Mapping[str, Any]) -> None:
+    """Let the folder keep an evaluation, if it is one on the run's own test pictures."""
+    own = run.settings().get("data_sha256")
+    if split == "test" and isinstance(own, dict) and own.get("test") == data.test.sha256:
+        with suppress(CannotWrite):  # a run that is only to be read is still measured
+            write_json(run / "evaluation.json", dict(evaluation))
 
 
 def kept(

@@ -1,6 +1,5 @@
 """What a finished run that segments is for: evaluate it, and segment pictures with it, or with a few strokes."""
 
-import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from ..classes.labels import Labels
 from ..config import DataSettings, SegmenterSettings, Split
 from ..data.images import open_picture
 from ..data.load import load_labelled
-from ..errors import BadData, BadRun, BadSetting, CannotWrite, PixelwiseError
+from ..errors import BadData, BadRun, BadSetting, PixelwiseError
 from ..evaluate.segment import SegmentEvaluation, evaluate_segment
 from ..evaluate.watch import Watch, unwatched
-from ..files import write_json
 from ..models.folding import folded
 from ..models.pretrained import pretrained_segmenter, untrained_network
 from ..models.segmenter import Segmenter
@@ -24,6 +22,7 @@ from ..predict.segment import as_seen, segment
 from ..runs import Run
 from ..shapes import Rgb
 from ..strokes import Looked, Strokes, fit_head, look, painted, painted_pixels, scaled
+from .keeping import keep_if_own
 from .segment_plan import SegmentPlan
 
 STROKES_SEEN_AT = 512  # long side, pixels, at most; strokes answer at once, and so does the trunk at this size
@@ -79,10 +78,7 @@ def evaluate_segmenter(
         )
     names = (trained.name, pictures.name, split)
     evaluation = evaluate_segment(trained.model, trained.labels, pictures.split(split), names=names, watch=watch)
-    own = Run(folder).settings().get("data_sha256")
-    if split == "test" and isinstance(own, dict) and own.get("test") == pictures.test.sha256:
-        with contextlib.suppress(CannotWrite):  # a run that is only to be read is still measured
-            write_json(folder / "evaluation.json", evaluation.to_mapping())
+    keep_if_own(Run(folder), pictures, split, evaluation.to_mapping())
     return evaluation
 
 
