@@ -108,6 +108,16 @@ def test_strokes_teach_a_folder(labelled, strokes, tmp_path):
     assert (ids[:15] == 1).mean() > 0.9 > 0.1 > (ids[26:] == 1).mean()
 
 
+def test_strokes_on_a_name_that_two_pictures_have_are_refused(labelled, strokes, tmp_path):
+    (tmp_path / "in" / "inner").mkdir(parents=True)
+    for place in ("0.png", "1.png", "inner/0.png", "inner/1.png"):
+        Image.fromarray(scenery(0)).save(tmp_path / "in" / place)
+    said = error("segment", tmp_path / "in", "--strokes", strokes, "--out", tmp_path / "out")
+    assert "are called so; rename one" in said
+    (tmp_path / "in" / "inner" / "0.png").unlink()
+    assert "_mask.png" in ok("segment", tmp_path / "in", "--strokes", strokes, "--out", tmp_path / "out")
+
+
 def test_strokes_on_the_trunk_of_a_run(finished, labelled, strokes, tmp_path):
     ok("segment", labelled / "images" / "0.png", "--run", finished, "--strokes", strokes, "--out", tmp_path / "out")
     assert (tmp_path / "out" / "0_cutout.png").is_file()

@@ -26,12 +26,13 @@ def segment(
     """
     from .. import console
     from ..strokes import load_strokes
-    from ..workflow.segmented import load_segmenter, segment_files, taught_by_strokes
+    from ..workflow.segmented import load_segmenter, named, segment_files, taught_by_strokes
     from ..workflow.targets import targets
 
     pairs = targets(pictures, out, lambda picture: picture.stem)
     if strokes is not None:
-        trained = taught_by_strokes(load_strokes(strokes), {path.name: path for path, _ in pairs}, run)
+        drawn = load_strokes(strokes)
+        trained = taught_by_strokes(drawn, named(drawn, (path for path, _ in pairs)), run)
     elif run is not None:
         trained = load_segmenter(run)
     else:

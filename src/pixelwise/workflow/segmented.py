@@ -111,6 +111,22 @@ def segment_files(pairs: Iterable[tuple[Path, Path]], trained: TrainedSegmenter)
             yield Segmented(picture, tuple(outputs), time.perf_counter() - start, shares)
 
 
+def named(strokes: Strokes, paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by the names that strokes give them.
+
+    Raises:
+        BadData: strokes are on a name that two of the files have.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.name in found and path.name in strokes.pictures:
+            raise BadData(
+                f"strokes are on {path.name!r}; both {found[path.name]} and {path} are called so; rename one of them"
+            )
+        found.setdefault(path.name, path)
+    return found
+
+
 def taught_by_strokes(
     strokes: Strokes, pictures: Mapping[str, Path], base: Path | None = None, network: str = SegmenterSettings().name
 ) -> TrainedSegmenter:
