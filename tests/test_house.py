@@ -18,6 +18,7 @@ FLOORS = [
     "classes",
     "losses data models counts picture_metrics segment_metrics",
     "freeze backward",
+    "accounting",
     "features",
     "feeds strokes",
     "evaluate predict outputs",

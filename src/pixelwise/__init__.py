@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .accounting.account import Account, account
+    from .accounting.conventions import Conventions
     from .classes.labels import Labels
     from .classes.palette import Palette, fit_palette, load_palette
     from .config import DataSettings, ModelSettings, TrainSettings
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from .workflow.training import train_colour
 
 _HOME = {
+    "Account": "accounting.account",
     "ColourEvaluation": "evaluate.colour",
+    "Conventions": "accounting.conventions",
     "DataSettings": "config",
     "EpochRow": "train",
     "Labels": "classes.labels",
@@ -46,6 +50,7 @@ _HOME = {
     "TrainSettings": "config",
     "Trained": "workflow.finished",
     "Training": "train",
+    "account": "accounting.account",
     "build_model": "models.build",
     "colourize": "predict.colour",
     "evaluate_colour": "evaluate.colour",
@@ -68,7 +73,9 @@ _HOME = {
 }
 
 __all__ = [
+    "Account",
     "ColourEvaluation",
+    "Conventions",
     "DataSettings",
     "EpochRow",
     "Labels",
@@ -83,6 +90,7 @@ __all__ = [
     "TrainSettings",
     "Trained",
     "Training",
+    "account",
     "build_model",
     "colourize",
     "evaluate_colour",

@@ -23,6 +23,7 @@ class Entry:
 
     build: Builder
     summary: str
+    widths: tuple[str, ...] = ("kernel", "num_filters", "num_colours")  # settings that its weights' shapes depend on
     model: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
 
@@ -43,10 +44,13 @@ def _residual_unet(s: ModelSettings, table: GreyTable | None) -> nn.Module:
     return ResidualUNet(s.kernel, s.num_filters, s.num_colours, table)
 
 
+ALL_WIDTHS = ("kernel", "num_filters", "num_colours", "num_in_channels")
 MODELS = {
-    "lookup": Entry(_lookup, "the table from grey level to colour: the baseline, no network", train={"epochs": 1}),
-    "cnn": Entry(_cnn, "the exercise's plain network, twice down and twice up"),
-    "unet": Entry(_unet, "the same with skip connections"),
+    "lookup": Entry(
+        _lookup, "the table from grey level to colour: the baseline, no network", ("num_colours",), train={"epochs": 1}
+    ),
+    "cnn": Entry(_cnn, "the exercise's plain network, twice down and twice up", ALL_WIDTHS),
+    "unet": Entry(_unet, "the same with skip connections", ALL_WIDTHS),
     "residual_unet": Entry(
         _residual_unet,
         "a full-resolution U-Net that starts as the lookup",

@@ -59,7 +59,7 @@ class Hypercolumn(Segmenter):
 
     def features(self, seen: Float[Tensor, "n 3 h w"]) -> Features:
         """Maps of stride 4 to 32 of the enlarged pictures, for pictures in 0 to 1."""
-        size = [STRIDE * max(1, round(ENLARGED * side / STRIDE)) for side in seen.shape[2:]]
+        size = [STRIDE * max(1, round(side * ENLARGED / STRIDE)) for side in seen.shape[2:]]
         x = F.interpolate(seen, size=size, mode="bilinear", align_corners=False)
         x = self.trunk["bn1"](self.trunk["conv_stem"]((x * 255 - 127) / 128))
         maps = []

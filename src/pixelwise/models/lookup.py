@@ -4,6 +4,7 @@ Its cross-entropy on the training pictures is H(class | grey), the floor for eve
 time; each nat below it is knowledge that a network drew from the neighbourhood.
 """
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -73,8 +74,8 @@ class Lookup(nn.Module):
 
     def __init__(self, num_colours: int, table: GreyTable | None = None) -> None:
         super().__init__()
-        table = table or GreyTable(torch.zeros(GREY_LEVELS, num_colours, dtype=torch.int64))
-        self.register_buffer("log_prior", table.log_probabilities())
+        equal = torch.full((GREY_LEVELS, num_colours), -math.log(num_colours))
+        self.register_buffer("log_prior", table.log_probabilities() if table else equal)
 
     def forward(self, grey: Grey) -> Logits:
         """The log-probabilities of every pixel's grey level."""

@@ -10,10 +10,10 @@ import difflib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from jaxtyping import Float
@@ -85,6 +85,18 @@ def own_module(spec: str) -> nn.Module:
     Raises:
         BadSetting: there is no such module or name, its code fails, or what it makes is no torch.nn.Module.
     """
+    return called(spec, own_factory(spec), {})
+
+
+def own_factory(spec: str) -> Any:  # noqa: ANN401 - what someone else's module holds under that name
+    """What someone's own Python code, which is run, has under a name: a function that makes a network, or a network.
+
+    Args:
+        spec: as for own_module.
+
+    Raises:
+        BadSetting: there is no such module or name, or its code fails.
+    """
     place, _, name = spec.rpartition(":")
     if not place or not name:
         raise BadSetting(f"network {spec!r}; expected package.module:factory, such as my_networks:build")
@@ -93,12 +105,29 @@ def own_module(spec: str) -> nn.Module:
         if not hasattr(code, name):
             public = [known for known in vars(code) if not known.startswith("_")]
             raise BadSetting(f"{place} has no {name!r}{_close(name, public)}; expected a function that makes a network")
-        found = getattr(code, name)
-        if not isinstance(found, nn.Module) and callable(found):
+        return getattr(code, name)
+
+
+def called(spec: str, factory: Any, widths: Mapping[str, int]) -> nn.Module:  # noqa: ANN401 - see own_factory
+    """The network that a factory makes, or that it is already.
+
+    Args:
+        spec: what to call it in errors.
+        factory: from own_factory.
+        widths: what it is called with.
+
+    Raises:
+        BadSetting: it fails, or makes no torch.nn.Module.
+    """
+    found = factory
+    if not isinstance(factory, nn.Module) and callable(factory):
+        with _current_folder_on_path():
             try:
-                found = found()
+                found = factory(**widths)
             except Exception as error:  # someone's own code raises what it likes
-                raise BadSetting(f"{spec}() failed with {_said(error)}; it is called without arguments") from error
+                given = ", ".join(f"{name}={value}" for name, value in widths.items())
+                called_with = f"it is called with {given}" if given else "it is called without arguments"
+                raise BadSetting(f"{spec}({given}) failed with {_said(error)}; {called_with}") from error
     if not isinstance(found, nn.Module):
         raise BadSetting(
             f"{spec} gives {type(found).__name__}; expected a torch.nn.Module, or a function that makes one"

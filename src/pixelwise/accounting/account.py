@@ -1,0 +1,245 @@
+"""Weights, outputs and connections of a network: formulas, values, and what doubling the picture does to them.
+
+    cost = account("cnn", size=(32, 32))
+    cost.totals["outputs"].formula      # 9*H*NC*W/4 + 37*H*NF*W/16
+    cost.totals["outputs"].at_size      # 2304*NC + 2368*NF
+    cost.totals["outputs"].value        # 131072
+
+Nothing is run: shapes walk through the network's own modules (walk.py). Every account checks itself at another size and
+in other widths, where the formulas must give what the network has there and torch's own counter the same connections.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import sympy
+from sympy import Expr
+from torch import nn
+
+from .conventions import Conventions
+from .layers import Layer
+from .rounding import ceilings, written_out
+from .run import Ran, checked_elsewhere, ran
+from .subject import Subject, subject_of
+from .symbols import Facts, expression_of, plain_of, symbol
+
+WHAT = ("weights", "outputs", "connections")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of weights, outputs or connections."""
+
+    formula: Expr  # in the widths and in H and W
+    at_size: Expr  # in NF, NC and K, at this size of the picture, with this kernel
+    value: int
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON; formulas are sympy's, as text."""
+        return {"formula": str(written_out(self.formula)), "at_size": str(self.at_size), "value": self.value}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What doubling the width and height of the picture makes of a quantity."""
+
+    doubled: Quantity  # its formula in the height and width before
+    ratio: Fraction
+    everywhere: bool  # the ratio is the same at every size that the conditions allow
+    because: tuple[str, ...]  # the layers that do not grow with the picture's area, if the ratio is neither 1 nor 4
+
+    @property
+    def words(self) -> str:
+        """What happens, in a few words."""
+        if self.ratio == 1:
+            return "unchanged"
+        where = "" if self.everywhere else ", at this size"
+        return f"×{self.ratio} exactly{where}" if self.ratio.denominator == 1 else f"×{float(self.ratio):.7g}, nearly 4"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON."""
+        ratio = {"exact": str(self.ratio), "value": float(self.ratio), "everywhere": self.everywhere}
+        return {**self.doubled.to_mapping(), "ratio": ratio, "because": list(self.because)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer."""
+
+    name: str
+    kind: str
+    calls: int
+    made: tuple[Expr, ...]  # channels, rows, columns
+    counts: Mapping[str, Quantity]  # weights, outputs, connections
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON."""
+        made = [str(written_out(size)) for size in self.made]
+        counts = {what: quantity.to_mapping() for what, quantity in self.counts.items()}
+        return {"name": self.name, "kind": self.kind, "calls": self.calls, "size": made, **counts}
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a network costs for one picture, in evaluation mode."""
+
+    model: str
+    size: tuple[int, int]
+    widths: Mapping[str, int]
+    convention: Conventions
+    rows: Sequence[Row]
+    totals: Mapping[str, Quantity]
+    doubled: Mapping[str, Growth]
+    slips: Mapping[str, Quantity]  # what common mistakes would have given, in words
+    statistics: int  # running means and variances of normalization: kept, not learned
+    conditions: Sequence[str]  # under which the formulas hold
+    notes: Sequence[str]  # what has to be known besides: what could not be followed, what is shared, called again, idle
+    checked: str  # where the formulas were compared with the network
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {
+            "model": self.model,
+            "size": list(self.size),
+            "widths": dict(self.widths),
+            "conventions": vars(self.convention),
+            "totals": {what: quantity.to_mapping() for what, quantity in self.totals.items()},
+            "doubled": {what: growth.to_mapping() for what, growth in self.doubled.items()},
+            "layers": [row.to_mapping() for row in self.rows],
+            "common_mistakes": {words: quantity.to_mapping() for words, quantity in self.slips.items()},
+            "running_statistics": self.statistics,
+            "conditions": list(self.conditions),
+            "notes": list(self.notes),
+            "checked": self.checked,
+        }
+
+
+def account(
+    model: str | nn.Module,
+    size: tuple[int, int] | None = None,
+    convention: Conventions | None = None,
+    **widths: int,
+) -> Account:
+    """What a network costs: nothing is run, and nothing of a network that is given is changed.
+
+    Args:
+        model: a name such as "cnn" or "deeplabv3_resnet101", "module:factory" of your own, or a network.
+        size: rows and columns of the picture; None: 32 x 32 for networks that colour, 224 x 224 for others.
+        convention: what counts.
+        widths: other values of k, NF, NC, NIC or K than the usual ones.
+
+    Raises:
+        UnknownName: there is no network of that name.
+        BadSetting: the network cannot be built or run so; the message says where and why.
+    """
+    subject = subject_of(model, widths)
+    size, convention = size or subject.size, convention or Conventions()
+    every = (*subject.widths, "H", "W")
+    for symbols in (every, ("H", "W"), ()):
+        once = ran(subject, size, Facts(), symbols)
+        checked, wrong = checked_elsewhere(subject, size, once, symbols)
+        if not wrong:
+            break
+    twice = ran(subject, size, Facts(), symbols, times=2)
+    lost = [name for name in every if name not in symbols]
+    return _put_together(subject, size, convention, once, twice, lost, checked)
+
+
+def _put_together(
+    subject: Subject,
+    size: tuple[int, int],
+    convention: Conventions,
+    once: Ran,
+    twice: Ran,
+    lost: Sequence[str],
+    checked: str,
+) -> Account:
+    fixed = {"H": size[0], "W": size[1], **{s: v for s, v in subject.widths.items() if s in ("k", "NIC")}}
+    counted = _Counted(once.facts, fixed)
+    rows = [_row(layer, counted, convention) for layer in once.layers]
+    totals = {what: counted(_sum(once.layers, what, convention)) for what in WHAT}
+    later = _Counted(twice.facts, fixed)
+    doubled = {
+        w: _growth(w, totals[w], _sum(twice.layers, w, convention), once, twice, convention, later) for w in WHAT
+    }
+    notes = [*once.notes]
+    if lost:
+        notes.insert(0, f"the formulas could not be confirmed for other {', '.join(lost)}, which stand as numbers here")
+    return Account(
+        model=subject.name,
+        size=size,
+        widths=subject.widths,
+        convention=convention,
+        rows=[row for row in rows if any(q.value for q in row.counts.values())],
+        totals=totals,
+        doubled=doubled,
+        slips=_slips(once, counted, convention),
+        statistics=int(plain_of(sum(layer.statistics for layer in once.layers))),
+        conditions=[in_words(condition) for condition in once.facts.conditions],
+        notes=notes,
+        checked=checked,
+    )
+
+
+class _Counted:
+    """Makes quantities of numbers that carry formulas."""
+
+    def __init__(self, facts: Facts, fixed: Mapping[str, int]) -> None:
+        self._facts = facts
+        self._fixed = {symbol(name): value for name, value in fixed.items()}
+
+    def __call__(self, number: int) -> Quantity:
+        general = sympy.expand(self._facts.simplified(sympy.expand(expression_of(number))))
+        return Quantity(ceilings(general), sympy.expand(general.subs(self._fixed)), int(plain_of(number)))
+
+
+def _sum(layers: Sequence[Layer], what: str, convention: Conventions) -> int:
+    return sum(layer.counted(what, convention) for layer in layers)
+
+
+def _row(layer: Layer, counted: _Counted, convention: Conventions) -> Row:
+    made = tuple(counted(size).formula for size in layer.made[1:])
+    counts = {what: counted(layer.counted(what, convention)) for what in WHAT}
+    return Row(layer.name, layer.kind, layer.calls, made, counts)
+
+
+def _growth(
+    what: str, before: Quantity, after: int, once: Ran, twice: Ran, convention: Conventions, counted: _Counted
+) -> Growth:
+    doubled = counted(after)
+    ratio = Fraction(doubled.value, before.value) if before.value else Fraction(1)
+    everywhere = sympy.simplify(doubled.formula - sympy.Rational(ratio) * before.formula) == 0
+    slow = [
+        a.name
+        for a, b in zip(once.layers, twice.layers, strict=False)
+        if plain_of(b.counted(what, convention)) != 4 * plain_of(a.counted(what, convention))
+    ]
+    return Growth(doubled, ratio, everywhere, tuple(slow) if ratio not in (1, 4) else ())
+
+
+def _slips(once: Ran, counted: _Counted, convention: Conventions) -> dict[str, Quantity]:
+    """What common mistakes give."""
+    found = {}
+    normalized = [layer for layer in once.layers if layer.role.value == "normalization" and len(layer.made) == 4]
+    if normalized:
+        per_pixel = sum(layer.weights * layer.made[2] * layer.made[3] - layer.weights for layer in normalized)
+        found["weights, if BatchNorm had its two for each pixel"] = counted(
+            _sum(once.layers, "weights", convention) + per_pixel
+        )
+    products = [layer for layer in once.layers if layer.connections]
+    for what in ("weights", "connections") if len(products) > 1 else ():
+        without = _sum(once.layers, what, convention) - products[-1].counted(what, convention)
+        found[f"{what}, if the last convolution were forgotten"] = counted(without)
+    return found
+
+
+def in_words(condition: sympy.Basic) -> str:
+    """A condition as people say it."""
+    if isinstance(condition, sympy.Eq) and isinstance(condition.lhs, sympy.Mod):
+        known, m = condition.lhs.args
+        if m == 2:
+            return f"{known} is {'odd' if condition.rhs else 'even'}"
+        return f"{known} is a multiple of {m}" + (f", plus {condition.rhs}" if condition.rhs else "")
+    return str(condition) if not isinstance(condition, sympy.Ne) else f"{condition.lhs} ≠ {condition.rhs}"
