@@ -17,7 +17,7 @@ FLOORS = [
     "weights",
     "classes",
     "losses data models counts picture_metrics segment_metrics",
-    "freeze backward",
+    "freeze",
     "accounting",
     "features",
     "feeds strokes",

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import BadRun, BadSetting
-from .models.segmenter import Segmenter
+from .models.segmenter import Segmenter, rest_frozen
 
 Mode = Literal["last", "head", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -27,8 +27,11 @@ def prefixes_of(model: Segmenter, mode: Mode) -> tuple[str, ...]:
     return ("last.",) if mode == "last" else (*model.head_prefixes, "last.")
 
 
-def freeze(model: Segmenter, learned: Sequence[str]) -> None:
+def freeze(model: nn.Module, learned: Sequence[str]) -> None:
     """Train what has one of these name prefixes and nothing else; the model goes into training mode so.
+
+    A segmenter stays so whenever it is put into training mode again; of another network, train() would wake up what is
+    frozen, so that its modes are set here once.
 
     Raises:
         BadSetting: a prefix fits no parameter, so that less would be trained than was meant.
@@ -44,8 +47,10 @@ def freeze(model: Segmenter, learned: Sequence[str]) -> None:
         raise BadSetting("nothing is left to train; name at least the last layer: last.")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(tuple(learned)))
-    model.learned = tuple(learned)
+    if isinstance(model, Segmenter):
+        model.learned = tuple(learned)
     model.train()
+    rest_frozen(model, tuple(learned))
 
 
 def fingerprints(model: Segmenter) -> dict[str, str]:

@@ -157,13 +157,14 @@ def _put_together(
     checked: str,
 ) -> Account:
     fixed = {"H": size[0], "W": size[1], **{s: v for s, v in subject.widths.items() if s in ("k", "NIC")}}
-    counted = _Counted(once.facts, fixed)
+    counted = Counted(once.facts, fixed)
     rows = [_row(layer, counted, convention) for layer in once.layers]
     totals = {what: counted(_sum(once.layers, what, convention)) for what in WHAT}
-    later = _Counted(twice.facts, fixed)
-    doubled = {
-        w: _growth(w, totals[w], _sum(twice.layers, w, convention), once, twice, convention, later) for w in WHAT
-    }
+    later = Counted(twice.facts, fixed)
+    doubled = {}
+    for what in WHAT:
+        each = ({row.name: row.counted(what, convention) for row in walked.layers} for walked in (once, twice))
+        doubled[what] = growth(totals[what], later(_sum(twice.layers, what, convention)), *each)
     notes = [*once.notes]
     if lost:
         notes.insert(0, f"the formulas could not be confirmed for other {', '.join(lost)}, which stand as numbers here")
@@ -183,7 +184,7 @@ def _put_together(
     )
 
 
-class _Counted:
+class Counted:
     """Makes quantities of numbers that carry formulas."""
 
     def __init__(self, facts: Facts, fixed: Mapping[str, int]) -> None:
@@ -191,6 +192,7 @@ class _Counted:
         self._fixed = {symbol(name): value for name, value in fixed.items()}
 
     def __call__(self, number: int) -> Quantity:
+        """The number with its formula, simplified."""
         general = sympy.expand(self._facts.simplified(sympy.expand(expression_of(number))))
         return Quantity(ceilings(general), sympy.expand(general.subs(self._fixed)), int(plain_of(number)))
 
@@ -199,27 +201,21 @@ def _sum(layers: Sequence[Layer], what: str, convention: Conventions) -> int:
     return sum(layer.counted(what, convention) for layer in layers)
 
 
-def _row(layer: Layer, counted: _Counted, convention: Conventions) -> Row:
+def _row(layer: Layer, counted: Counted, convention: Conventions) -> Row:
     made = tuple(counted(size).formula for size in layer.made[1:])
     counts = {what: counted(layer.counted(what, convention)) for what in WHAT}
     return Row(layer.name, layer.kind, layer.calls, made, counts)
 
 
-def _growth(
-    what: str, before: Quantity, after: int, once: Ran, twice: Ran, convention: Conventions, counted: _Counted
-) -> Growth:
-    doubled = counted(after)
-    ratio = Fraction(doubled.value, before.value) if before.value else Fraction(1)
-    everywhere = sympy.simplify(doubled.formula - sympy.Rational(ratio) * before.formula) == 0
-    slow = [
-        a.name
-        for a, b in zip(once.layers, twice.layers, strict=False)
-        if plain_of(b.counted(what, convention)) != 4 * plain_of(a.counted(what, convention))
-    ]
-    return Growth(doubled, ratio, everywhere, tuple(slow) if ratio not in (1, 4) else ())
+def growth(before: Quantity, after: Quantity, each: Mapping[str, int], later: Mapping[str, int]) -> Growth:
+    """What doubling makes of a quantity, whose parts of each layer were so before and are so later."""
+    ratio = Fraction(after.value, before.value) if before.value else Fraction(1)
+    everywhere = sympy.expand(after.formula - sympy.Rational(ratio) * before.formula) == 0
+    slow = [name for name, value in each.items() if plain_of(later.get(name, 0)) != 4 * plain_of(value)]
+    return Growth(after, ratio, everywhere, tuple(slow) if ratio not in (1, 4) else ())
 
 
-def _slips(once: Ran, counted: _Counted, convention: Conventions) -> dict[str, Quantity]:
+def _slips(once: Ran, counted: Counted, convention: Conventions) -> dict[str, Quantity]:
     """What common mistakes give."""
     found = {}
     normalized = [layer for layer in once.layers if layer.role.value == "normalization" and len(layer.made) == 4]

@@ -61,13 +61,13 @@ def ran(subject: Subject, size: tuple[int, int], facts: Facts, symbols: Sequence
     return Ran(facts, layers, _notes(built.network, walk))
 
 
-def run_forward(network: nn.Module, walk: Walk, seen: Shape) -> list[Tensor]:
+def run_forward(network: nn.Module, walk: Walk, seen: Shape, dtype: torch.dtype = torch.float32) -> list[Tensor]:
     """The network's answer to a picture without numbers: one tensor, or those in a tuple or dictionary.
 
     Raises:
         BadSetting: it fails.
     """
-    picture = walk.tag(torch.empty(tuple(map(plain_of, seen)), device="meta"), seen)
+    picture = walk.tag(torch.empty(tuple(map(plain_of, seen)), dtype=dtype, device="meta"), seen)
     try:
         answer = network(picture)
     except PixelwiseError:

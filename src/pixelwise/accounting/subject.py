@@ -61,8 +61,12 @@ class Subject:
     size: tuple[int, int]
     make: Callable[[Widths], nn.Module]
 
-    def build(self, widths: Widths) -> Built:
-        """The network on the meta device, in evaluation mode."""
+    def make_real(self, widths: Widths) -> nn.Module:
+        """The network with real, random weights."""
+        return self.make(widths)
+
+    def build(self, widths: Widths, as_it_is: bool = False) -> Built:
+        """The network on the meta device, in evaluation mode unless it is wanted as it is."""
         watch = _Building()
         with warnings.catch_warnings():
             warnings.filterwarnings(
@@ -75,7 +79,8 @@ class Subject:
                 with watch:
                     network = self.make(widths)
         shapes = {name: watch.shape_of(t) for name, t in [*network.named_parameters(), *network.named_buffers()]}
-        return Built(on_meta(network).eval(), shapes)
+        copied = on_meta(network)
+        return Built(copied if as_it_is else copied.eval(), shapes)
 
 
 class _Building(TorchFunctionMode):

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from ..errors import BadSetting
 from .made import Made, NotFollowed, Role, Shape
 from .rules import RULES
-from .symbols import Anything, plain_of
+from .symbols import Anything, SymbolicInt, plain_of
 
 ASKS_VALUES = (
     "item",
@@ -59,6 +59,7 @@ class Op:
     learns: bool = False  # some of these are trained
     products: int = 0  # in backward, as dear as forward: for its weights, and for what comes in
     kept: list[Kept] = field(default_factory=list)
+    node: Any = None  # of autograd's graph
 
     @property
     def outputs(self) -> int:
@@ -95,8 +96,10 @@ class Walk(TorchFunctionMode):
         """Tell the walk a tensor's shape with formulas."""
         self._shapes[id(tensor)] = shape
         elements = tensor.untyped_storage().nbytes() // tensor.element_size()
-        size = shape.elements
-        self._storages.setdefault(_storage(tensor), size if plain_of(size) == elements else elements)
+        size, address = shape.elements, _storage(tensor)
+        if plain_of(size) == elements and not isinstance(self._storages.get(address), SymbolicInt):
+            self._storages[address] = size
+        self._storages.setdefault(address, elements)
         self._alive.append(tensor)
         return tensor
 
@@ -117,6 +120,18 @@ class Walk(TorchFunctionMode):
         finally:
             for handle in handles:
                 handle.remove()
+
+    def forget_unreached(self, loss: Tensor) -> None:
+        """Count no product in backward of what the loss does not depend on, such as an auxiliary head."""
+        reached: set[Any] = set()
+        ahead = [loss.grad_fn]
+        while ahead:
+            node = ahead.pop()
+            if node is not None and node not in reached:
+                reached.add(node)
+                ahead += [before for before, _ in node.next_functions]
+        for op in self.ops:
+            op.products *= op.node in reached
 
     @property
     def where(self) -> str:
@@ -152,7 +167,7 @@ class Walk(TorchFunctionMode):
             raise
         finally:
             self._op = None
-        made = [t for t in _tensors(out) if id(t) not in self._shapes]
+        made = _tensors(out)
         if made:
             self._record(op, args, named, made)
         return out
@@ -178,8 +193,13 @@ class Walk(TorchFunctionMode):
         op.layer = self._layer_of(op)
         op.made = self._made(op, args, named, made)
         op.role = op.made.role
-        for tensor, shape in zip(made, op.made.every, strict=True):
-            self.tag(tensor, shape)
+        fresh = [id(tensor) not in self._shapes for tensor in made]
+        for tensor, shape, is_fresh in zip(made, op.made.every, fresh, strict=True):
+            if is_fresh:
+                self.tag(tensor, shape)
+        if not any(fresh) and op.role is Role.VIEW:
+            return  # such as requires_grad_
+        op.node = made[0].grad_fn
         op.kept = [self._with_formula(kept, op) for kept in op.kept]
         self.ops.append(op)
 

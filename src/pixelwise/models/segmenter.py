@@ -52,10 +52,15 @@ class Segmenter(nn.Module):
         """
         super().train(mode)
         if mode and self.learned is not None:
-            for name, module in self.named_modules():
-                if name and not _is_learned(name, module, self.learned):
-                    module.training = False
+            rest_frozen(self, self.learned)
         return self
+
+
+def rest_frozen(model: nn.Module, learned: tuple[str, ...]) -> None:
+    """Put into evaluation mode what does not have one of these name prefixes."""
+    for name, module in model.named_modules():
+        if name and not _is_learned(name, module, learned):
+            module.training = False
 
 
 def _is_learned(name: str, module: nn.Module, learned: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..backward import Backward, backward_of
+from ..accounting.finetuning import FineTuning, fine_tuning
 from ..classes.labels import Labels
 from ..data.batches import Encoded, Feed, PictureFeed
 from ..data.load import load_labelled
@@ -94,7 +94,7 @@ def train_segment(
         classes = {"names": list(labels.names), "colours": list(labels.colours)}
         run.begin({**_settings(plan, data), "classes": classes})
     before = fingerprints(model)
-    cost = backward_of(model, CHECKED_BATCH, _size(data.train))
+    cost = _cost(model, _size(data.train))
     yield from _notes(cost)
     if plan.model.crop and plan.learns_last_only:
         yield NoteRow(CROPS_AND_CACHE)
@@ -187,14 +187,15 @@ def _end(run: Run, training: Training, model: Segmenter) -> None:
     model.cpu()
 
 
-def _write_proof(run: Run, plan: SegmentPlan, model: Segmenter, before: dict[str, str], cost: Backward | None) -> None:
+def _write_proof(
+    run: Run, plan: SegmentPlan, model: Segmenter, before: dict[str, str], cost: FineTuning | None
+) -> None:
     """The receipt that says what was trained and proves what was not."""
     proof = {
         "learn": list(plan.model.learn),
         "learned": [name for name, parameter in model.named_parameters() if parameter.requires_grad],
         "frozen_unchanged": True,  # or prove_frozen would have stopped the run
-        "backward": cost.to_mapping() if cost else None,
-        "backward_batch": CHECKED_BATCH,
+        "step": cost.summary() if cost else None,
         "frozen_sha256_before": before,
         "frozen_sha256_after": fingerprints(model),
     }
@@ -213,18 +214,26 @@ def _finish(run: Run, plan: SegmentPlan, model: Segmenter, labels: Labels, data:
     save_figure(gallery_of(quick, labels, data.test, evaluation, title), run / "gallery.png")
 
 
-def _notes(cost: Backward | None) -> Iterator[NoteRow]:
+def _cost(model: Segmenter, size: tuple[int, int]) -> FineTuning | None:
+    """What a step costs; None if the network cannot be run without numbers, as some networks of one's own."""
+    try:
+        return fine_tuning(model, None, CHECKED_BATCH, size, formulas=False)
+    except BadSetting:
+        return None
+
+
+def _notes(cost: FineTuning | None) -> Iterator[NoteRow]:
     if cost is None:
         yield NoteRow("this network cannot be run without numbers, so what a step keeps is not known beforehand")
         return
     yield NoteRow(
-        f"trained: {cost.learned:,} of {cost.learned + cost.frozen:,} weights; backward starts at {cost.starts_at} and "
-        f"keeps {cost.kept_bytes / 2**20:,.1f} MiB for {CHECKED_BATCH} pictures"
+        f"trained: {cost.trainable:,} of {cost.trainable + cost.frozen:,} weights; backward starts at {cost.starts_at} "
+        f"and keeps {cost.kept.value / 2**20:,.1f} MiB for {CHECKED_BATCH} pictures"
     )
-    if cost.upstream_of_frozen:
+    if cost.leak:
         yield NoteRow(
-            f"warning: {', '.join(cost.upstream_of_frozen[:3])} is trained although layers behind it are frozen, so "
-            "backward goes all the way there; leave it out of --learn to save the memory"
+            f"warning: {', '.join(cost.leak.layers[:3])} is trained although layers behind it are frozen, so backward "
+            f"goes all the way there; leave it out of --learn to save {cost.leak.kept_bytes / 2**20:,.1f} MiB"
         )
 
 
