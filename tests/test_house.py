@@ -23,7 +23,7 @@ FLOORS = [
     "feeds strokes",
     "evaluate predict outputs",
     "train",
-    "runs",
+    "runs affine",
     "report",
     "workflow",
     "demo console",

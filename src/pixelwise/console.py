@@ -16,10 +16,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from .accounting.costs import Costs
 from .classes.palette import Palette
 from .data.findings import Report
 from .evaluate.colour import ColourEvaluation
 from .evaluate.segment import SegmentEvaluation
+from .report.cost_text import (
+    cost_table,
+    formula_values,
+    has_formula_table,
+    heading,
+    remarks,
+    slips_table,
+    totals_table,
+)
+from .report.step_text import step_formulas, step_heading, step_layers, step_remarks, step_table
 from .report.tables import Table, segment_values_of, values_of
 from .train import EpochRow, StepRow
 from .workflow.segmenting import FillRow, NoteRow, Row
@@ -30,7 +41,12 @@ stdout = Console(highlight=False)
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on stdout and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json_text(value))
+
+
+def json_text(value: dict[str, Any]) -> str:
+    """One JSON object."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def print_values(title: str, values: Iterable[tuple[str, str]]) -> None:
@@ -48,8 +64,8 @@ def print_table(title: str, table: Table) -> None:
     shown = RichTable(
         title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
     )
-    for index, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if index else "left", overflow="fold")
+    for index, name in enumerate(table.headings):
+        shown.add_column(name, justify="right" if index else "left", overflow="fold")
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     stdout.print(shown)
@@ -137,6 +153,26 @@ def show_segment_training(rows: Iterable[Row], name: str, epochs: int) -> list[E
                 break
     steps = (row for row in itertools.chain(first, remaining) if isinstance(row, StepRow | EpochRow))
     return show_training(steps, name, epochs)
+
+
+def print_costs(costs: Costs, doubled: bool, formulas: bool) -> None:
+    """What a network costs: in all, layer by layer, and a training step."""
+    account, step = costs.account, costs.step
+    print_table(heading(account), cost_table(account))
+    if formulas and has_formula_table(account):
+        print_table("\nThe same as formulas", cost_table(account, formulas=True))
+    print_table("\nIn all", totals_table(account, doubled=doubled))
+    print_values("", formula_values(account, doubled=doubled))
+    if account.slips:
+        print_table("\nCommon mistakes", slips_table(account))
+    print_values("", remarks(account, doubled=doubled))
+    if step is not None:
+        for real in costs.real or (None,):
+            print_table(f"\n{step_heading(step)}", step_table(step, real))
+            if real:
+                stdout.print(Text(f"measured on {real.device}"))
+        print_values("", [*step_formulas(step), *step_remarks(step)])
+        print_table("\nWhere it is", step_layers(step))
 
 
 def print_evaluation(result: ColourEvaluation | SegmentEvaluation) -> None:

@@ -37,6 +37,8 @@ def freeze(model: nn.Module, learned: Sequence[str]) -> None:
         BadSetting: a prefix fits no parameter, so that less would be trained than was meant.
     """
     names = [name for name, _ in model.named_parameters()]
+    if not names:
+        raise BadSetting(f"{type(model).__name__} has nothing to train: no parameters")
     for prefix in learned:
         if not any(name.startswith(prefix) for name in names):
             close = difflib.get_close_matches(prefix, names, n=3, cutoff=0.3)

@@ -25,6 +25,7 @@ from .run import Ran, checked_elsewhere, ran
 from .subject import Subject, subject_of
 from .symbols import Facts, expression_of, plain_of, symbol
 
+NEARLY = Fraction(1, 4)  # of 4
 WHAT = ("weights", "outputs", "connections")
 
 
@@ -56,7 +57,9 @@ class Growth:
         if self.ratio == 1:
             return "unchanged"
         where = "" if self.everywhere else ", at this size"
-        return f"×{self.ratio} exactly{where}" if self.ratio.denominator == 1 else f"×{float(self.ratio):.7g}, nearly 4"
+        if self.ratio.denominator == 1:
+            return f"×{self.ratio} exactly{where}"
+        return f"×{float(self.ratio):.7g}{', nearly 4' if abs(self.ratio - 4) < NEARLY else ''}"
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON."""
@@ -94,7 +97,7 @@ class Account:
     doubled: Mapping[str, Growth]
     slips: Mapping[str, Quantity]  # what common mistakes would have given, in words
     statistics: int  # running means and variances of normalization: kept, not learned
-    conditions: Sequence[str]  # under which the formulas hold
+    conditions: Sequence[sympy.Basic]  # relations under which the formulas hold
     notes: Sequence[str]  # what has to be known besides: what could not be followed, what is shared, called again, idle
     checked: str  # where the formulas were compared with the network
 
@@ -110,7 +113,7 @@ class Account:
             "layers": [row.to_mapping() for row in self.rows],
             "common_mistakes": {words: quantity.to_mapping() for words, quantity in self.slips.items()},
             "running_statistics": self.statistics,
-            "conditions": list(self.conditions),
+            "conditions": [in_words(condition) for condition in self.conditions],
             "notes": list(self.notes),
             "checked": self.checked,
         }
@@ -178,7 +181,7 @@ def _put_together(
         doubled=doubled,
         slips=_slips(once, counted, convention),
         statistics=int(plain_of(sum(layer.statistics for layer in once.layers))),
-        conditions=[in_words(condition) for condition in once.facts.conditions],
+        conditions=list(dict.fromkeys(map(tidied, once.facts.conditions))),
         notes=notes,
         checked=checked,
     )
@@ -190,11 +193,15 @@ class Counted:
     def __init__(self, facts: Facts, fixed: Mapping[str, int]) -> None:
         self._facts = facts
         self._fixed = {symbol(name): value for name, value in fixed.items()}
+        self._forms: dict[Expr, tuple[Expr, Expr]] = {}  # what was simplified before; layers are often alike
 
     def __call__(self, number: int) -> Quantity:
         """The number with its formula, simplified."""
-        general = sympy.expand(self._facts.simplified(sympy.expand(expression_of(number))))
-        return Quantity(ceilings(general), sympy.expand(general.subs(self._fixed)), int(plain_of(number)))
+        formula = expression_of(number)
+        if formula not in self._forms:
+            general = sympy.expand(self._facts.simplified(sympy.expand(formula)))
+            self._forms[formula] = ceilings(general), sympy.expand(general.subs(self._fixed))
+        return Quantity(*self._forms[formula], int(plain_of(number)))
 
 
 def _sum(layers: Sequence[Layer], what: str, convention: Conventions) -> int:
@@ -227,8 +234,21 @@ def _slips(once: Ran, counted: Counted, convention: Conventions) -> dict[str, Qu
     products = [layer for layer in once.layers if layer.connections]
     for what in ("weights", "connections") if len(products) > 1 else ():
         without = _sum(once.layers, what, convention) - products[-1].counted(what, convention)
-        found[f"{what}, if the last convolution were forgotten"] = counted(without)
+        last = "layer" if products[-1].kind == "Linear" else "convolution"
+        found[f"{what}, if the last {last} were forgotten"] = counted(without)
     return found
+
+
+def tidied(relation: sympy.Basic) -> sympy.Basic:
+    """The relation with nothing subtracted and no factor in common: 4 ceiling(W/4) ≠ W for 8 ceiling(W/4) - 2 W ≠ 0."""
+    if isinstance(relation.lhs, sympy.Mod):
+        return relation
+    _, rest = sympy.expand(relation.lhs - relation.rhs).as_content_primitive()
+    terms = sympy.Add.make_args(sympy.expand(rest))
+    left = sympy.Add(*(term for term in terms if not term.as_coeff_Mul()[0].is_negative))
+    right = sympy.Add(*(-term for term in terms if term.as_coeff_Mul()[0].is_negative))
+    tidy = relation.func(left, right, evaluate=False)
+    return tidy.reversed if left.is_Number else tidy
 
 
 def in_words(condition: sympy.Basic) -> str:

@@ -223,7 +223,10 @@ def _leak(asked: Asked, step: Step, totals: Mapping[str, Quantity]) -> Leak | No
         return None
     trained = [name for name, p in step.network.named_parameters() if p.requires_grad]
     leaking = [name for name in trained if name.rpartition(".")[0] in step.leaking]
-    sealed = watched(asked, trains=[name for name in trained if name not in leaking])
+    kept = [name for name in trained if name not in leaking]
+    if not kept:
+        return None  # it is all that was asked for
+    sealed = watched(asked, trains=kept)
     sizes = dict(step.network.named_parameters())
     return Leak(
         tuple(step.leaking),

@@ -71,7 +71,8 @@ def layers_of(
             name = name if number == 1 else f"{name} ({number})"
         _add(rows.setdefault(name, Layer(name, kind)), op)
     for name, row in rows.items():
-        row.calls = calls.get("" if name == root else name, len(row.ops))
+        used = sum(op.role is row.role for op in row.ops)  # without being called, as modules that lend their weights
+        row.calls = calls.get("" if name == root else name, used)
     for name, _ in network.named_parameters():
         owner = name.rpartition(".")[0] or root
         row = rows.setdefault(owner, Layer(owner, type(modules[owner]).__name__))

@@ -34,6 +34,7 @@ class Facts:
         self.listening = True
         self._conditions: dict[sympy.Basic, None] = {}  # in the order in which they were met
         self._residues: dict[Symbol, tuple[int, int]] = {}  # symbol: m, r; it leaves r when divided by m
+        self._rounded: dict[Expr, Expr] = {}  # down, with the remainders that are known so far
 
     def integer(self, name: str, value: int) -> "SymbolicInt":
         """A new symbol with the value that it has in this walk."""
@@ -64,6 +65,11 @@ class Facts:
 
     def floor(self, ratio: Expr) -> Expr:
         """Round down a ratio of polynomials with integer coefficients, in its simplest form."""
+        if ratio not in self._rounded:
+            self._rounded[ratio] = self._floor(ratio)
+        return self._rounded[ratio]
+
+    def _floor(self, ratio: Expr) -> Expr:
         forth, back = self._in_steps()
         numerator, denominator = sympy.fraction(sympy.together(floors(ratio).subs(forth)))
         numerator = sympy.expand(numerator)
@@ -100,6 +106,7 @@ class Facts:
         old, _ = self._residues.get(s, (1, 0))
         both = math.lcm(old, int(m))
         self._residues[s] = both, self.values[s] % both
+        self._rounded.clear()
         return True
 
 
