@@ -111,7 +111,7 @@ def _some(names: Sequence[str], notation: Notation) -> str:
 
 
 def _seconds(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.3f} (median of {len(values)})"
+    return f"{statistics.median(values):.3f} (n {len(values)})"
 
 
 def in_bytes(value: int) -> str:
