@@ -55,7 +55,13 @@ def made_by_hand(model, size, layers, **others):
     totals = {what: quantity(total) for what, total in sums.items()}
     later = {what: quantity(total.formula.subs({H: 2 * H, W: 2 * W})) for what, total in totals.items()}
     doubled = {
-        what: Growth(later[what], ratio := Fraction(later[what].value, totals[what].value), ratio in (1, 4), ())
+        what: Growth(
+            later[what],
+            ratio := Fraction(later[what].value, totals[what].value),
+            ratio in (1, 4),
+            totals[what].value,
+            (),
+        )
         for what in WHAT
     }
     known = {"widths": {str(s): v for s, v in VALUES.items() if any(f.has(s) for f in sums.values())}, "size": size}

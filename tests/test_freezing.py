@@ -375,5 +375,5 @@ def test_a_network_that_cannot_run_without_numbers_is_refused(kind):
     model = kind()
     freeze(model, prefixes_of(model, "last"))
     assert model(SEEN).shape == (2, 2, 32, 32)
-    with pytest.raises(BadSetting, match="looks at the values|fails"):
+    with pytest.raises(BadSetting, match=r"looks at the values|fails"):
         fine_tuning(model, None, 2, (32, 32))

@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .accounting.account import Account, account
     from .accounting.conventions import Conventions
+    from .accounting.finetuning import FineTuning, fine_tuning
+    from .affine import absorbed, invariance
     from .classes.labels import Labels
     from .classes.palette import Palette, fit_palette, load_palette
     from .config import DataSettings, ModelSettings, TrainSettings
@@ -38,6 +40,7 @@ _HOME = {
     "Conventions": "accounting.conventions",
     "DataSettings": "config",
     "EpochRow": "train",
+    "FineTuning": "accounting.finetuning",
     "Labels": "classes.labels",
     "ModelSettings": "config",
     "MyConv2d": "models.conv",
@@ -50,14 +53,17 @@ _HOME = {
     "TrainSettings": "config",
     "Trained": "workflow.finished",
     "Training": "train",
+    "absorbed": "affine",
     "account": "accounting.account",
     "build_model": "models.build",
     "colourize": "predict.colour",
     "evaluate_colour": "evaluate.colour",
     "evaluate_run": "workflow.finished",
     "evaluate_segment": "evaluate.segment",
+    "fine_tuning": "accounting.finetuning",
     "fit": "train",
     "fit_palette": "classes.palette",
+    "invariance": "affine",
     "load_data": "data.load",
     "load_labelled": "data.load",
     "load_palette": "classes.palette",
@@ -78,6 +84,7 @@ __all__ = [
     "Conventions",
     "DataSettings",
     "EpochRow",
+    "FineTuning",
     "Labels",
     "ModelSettings",
     "MyConv2d",
@@ -90,14 +97,17 @@ __all__ = [
     "TrainSettings",
     "Trained",
     "Training",
+    "absorbed",
     "account",
     "build_model",
     "colourize",
     "evaluate_colour",
     "evaluate_run",
     "evaluate_segment",
+    "fine_tuning",
     "fit",
     "fit_palette",
+    "invariance",
     "load_data",
     "load_labelled",
     "load_palette",

@@ -18,12 +18,14 @@ import sympy
 from sympy import Expr
 from torch import nn
 
+from ..errors import BadSetting
+from .conditions import symbol
 from .conventions import Conventions
 from .layers import Layer
 from .rounding import ceilings, written_out
 from .run import Ran, checked_elsewhere, ran
 from .subject import Subject, subject_of
-from .symbols import Facts, expression_of, plain_of, symbol
+from .symbols import Facts, expression_of, plain_of
 
 NEARLY = Fraction(1, 4)  # of 4
 WHAT = ("weights", "outputs", "connections")
@@ -49,14 +51,17 @@ class Growth:
     doubled: Quantity  # its formula in the height and width before
     ratio: Fraction
     everywhere: bool  # the ratio is the same at every size that the conditions allow
+    before: int  # its value before
     because: tuple[str, ...]  # the layers that do not grow with the picture's area, if the ratio is neither 1 nor 4
 
     @property
     def words(self) -> str:
         """What happens, in a few words."""
-        if self.ratio == 1:
-            return "unchanged"
         where = "" if self.everywhere else ", at this size"
+        if self.before == 0 < self.doubled.value:
+            return "none before"
+        if self.ratio == 1:
+            return f"unchanged{where}"
         if self.ratio.denominator == 1:
             return f"×{self.ratio} exactly{where}"
         return f"×{float(self.ratio):.7g}{', nearly 4' if abs(self.ratio - 4) < NEARLY else ''}"
@@ -94,7 +99,7 @@ class Account:
     convention: Conventions
     rows: Sequence[Row]
     totals: Mapping[str, Quantity]
-    doubled: Mapping[str, Growth]
+    doubled: Mapping[str, Growth]  # empty if the network takes no doubled picture
     slips: Mapping[str, Quantity]  # what common mistakes would have given, in words
     statistics: int  # running means and variances of normalization: kept, not learned
     conditions: Sequence[sympy.Basic]  # relations under which the formulas hold
@@ -145,7 +150,10 @@ def account(
         checked, wrong = checked_elsewhere(subject, size, once, symbols)
         if not wrong:
             break
-    twice = ran(subject, size, Facts(), symbols, times=2)
+    try:
+        twice = ran(subject, size, Facts(), symbols, times=2)
+    except BadSetting:
+        twice = None  # a network for pictures of one size
     lost = [name for name in every if name not in symbols]
     return _put_together(subject, size, convention, once, twice, lost, checked)
 
@@ -155,7 +163,7 @@ def _put_together(
     size: tuple[int, int],
     convention: Conventions,
     once: Ran,
-    twice: Ran,
+    twice: Ran | None,
     lost: Sequence[str],
     checked: str,
 ) -> Account:
@@ -163,12 +171,9 @@ def _put_together(
     counted = Counted(once.facts, fixed)
     rows = [_row(layer, counted, convention) for layer in once.layers]
     totals = {what: counted(_sum(once.layers, what, convention)) for what in WHAT}
-    later = Counted(twice.facts, fixed)
-    doubled = {}
-    for what in WHAT:
-        each = ({row.name: row.counted(what, convention) for row in walked.layers} for walked in (once, twice))
-        doubled[what] = growth(totals[what], later(_sum(twice.layers, what, convention)), *each)
     notes = [*once.notes]
+    if twice is None:
+        notes.append("the network fails on a picture of twice the width and height")
     if lost:
         notes.insert(0, f"the formulas could not be confirmed for other {', '.join(lost)}, which stand as numbers here")
     return Account(
@@ -178,13 +183,25 @@ def _put_together(
         convention=convention,
         rows=[row for row in rows if any(q.value for q in row.counts.values())],
         totals=totals,
-        doubled=doubled,
+        doubled={} if twice is None else _doubled(once, twice, totals, convention, fixed),
         slips=_slips(once, counted, convention),
         statistics=int(plain_of(sum(layer.statistics for layer in once.layers))),
         conditions=list(dict.fromkeys(map(tidied, once.facts.conditions))),
         notes=notes,
         checked=checked,
     )
+
+
+def _doubled(
+    once: Ran, twice: Ran, totals: Mapping[str, Quantity], convention: Conventions, fixed: Mapping[str, int]
+) -> dict[str, Growth]:
+    """What doubling makes of each total."""
+    later, alike = Counted(twice.facts, fixed), same_way(once.facts, twice.facts)
+    found = {}
+    for what in WHAT:
+        parts = [{row.name: row.counted(what, convention) for row in walked.layers} for walked in (once, twice)]
+        found[what] = growth(totals[what], later(_sum(twice.layers, what, convention)), parts[0], parts[1], alike)
+    return found
 
 
 class Counted:
@@ -214,12 +231,22 @@ def _row(layer: Layer, counted: Counted, convention: Conventions) -> Row:
     return Row(layer.name, layer.kind, layer.calls, made, counts)
 
 
-def growth(before: Quantity, after: Quantity, each: Mapping[str, int], later: Mapping[str, int]) -> Growth:
+def same_way(once: Facts, twice: Facts) -> bool:
+    """Whether the doubled picture goes the same way through the network as the one before, at many sizes."""
+    h, w = symbol("H"), symbol("W")
+    sides = [*range(1, 9), *range(12, 97, 12), *once.values.values(), 128, 256]
+    tried = [{**once.values, h: side, w: side} for side in sides]
+    return all(twice.hold_at(values) for values in tried if once.hold_at(values))
+
+
+def growth(
+    before: Quantity, after: Quantity, each: Mapping[str, int], later: Mapping[str, int], alike: bool = True
+) -> Growth:
     """What doubling makes of a quantity, whose parts of each layer were so before and are so later."""
     ratio = Fraction(after.value, before.value) if before.value else Fraction(1)
-    everywhere = sympy.expand(after.formula - sympy.Rational(ratio) * before.formula) == 0
+    everywhere = alike and sympy.expand(after.formula - sympy.Rational(ratio) * before.formula) == 0
     slow = [name for name, value in each.items() if plain_of(later.get(name, 0)) != 4 * plain_of(value)]
-    return Growth(after, ratio, everywhere, tuple(slow) if ratio not in (1, 4) else ())
+    return Growth(after, ratio, everywhere, before.value, tuple(slow) if ratio not in (1, 4) else ())
 
 
 def _slips(once: Ran, counted: Counted, convention: Conventions) -> dict[str, Quantity]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr
 
-from .symbols import symbol
+from .conditions import symbol
 
 NUMBER = 4  # bytes, in float32
 ADAM = 2  # moments

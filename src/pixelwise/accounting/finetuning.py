@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from ..errors import BadSetting
-from .account import Counted, Growth, Quantity, growth
+from .account import Counted, Growth, Quantity, growth, same_way
 from .peak import Peak, peak_of
 from .step import TERMS, Asked, Precision, Step, total, watched
 from .subject import subject_of
@@ -195,10 +195,14 @@ def fine_tuning(
 
 def _doubled(asked: Asked, once: Step, totals: Mapping[str, Quantity], fixed: Mapping[str, int]) -> dict[str, Growth]:
     """The same step on pictures of twice the width and height."""
-    twice = watched(asked, times=2)
+    try:
+        twice = watched(asked, times=2)
+    except BadSetting:
+        return {}  # a network for pictures of one size
     later = Counted(twice.facts, fixed)
     parts = {term: (once.by_layer(term), twice.by_layer(term)) for term in TERMS}
-    return {term: growth(totals[term], later(total(twice.ops, term)), *parts[term]) for term in TERMS}
+    alike = same_way(once.facts, twice.facts)
+    return {term: growth(totals[term], later(total(twice.ops, term)), *parts[term], alike=alike) for term in TERMS}
 
 
 def _rows(step: Step, counted: Counted) -> list[LayerCost]:

@@ -17,7 +17,8 @@ class Role(StrEnum):
     TABLE = "table"  # one value looked up for each pixel
     NORMALIZATION = "normalization"
     ELEMENTWISE = "elementwise"
-    VIEW = "view"  # the same values, cut, joined, repeated or in another order
+    JOIN = "join"  # side by side, in a new tensor
+    VIEW = "view"  # the same values, cut, repeated or in another order
     LOSS = "loss"
 
 

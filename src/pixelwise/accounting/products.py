@@ -56,10 +56,28 @@ def linear(x: Shape, weight: Shape, bias: Shape | None = None) -> Made:
 
 def matrix_product(a: Shape, b: Shape) -> Made:
     """The last two axes; the others are broadcast."""
-    if len(a) < 2 or len(b) < 2:
-        raise NotFollowed("a product with a vector")
+    if len(a) == 1:
+        made = Shape([*b[:-2], *b[-1:]]) if len(b) > 1 else Shape()
+        return Made(made, Role.CONVOLUTION, made.elements * a[0])
+    if len(b) == 1:
+        return Made(Shape(a[:-1]), Role.CONVOLUTION, a.elements)
     made = Shape([*broadcast(Shape(a[:-2]), Shape(b[:-2])), a[-2], b[-1]])
     return Made(made, Role.CONVOLUTION, made.elements * a[-1])
+
+
+def einsum(equation: str, *operands: Shape) -> Made:
+    """Every combination of indices is one product (of two operands; of more it depends on their order)."""
+    given, _, wanted = equation.replace(" ", "").partition("->")
+    letters = given.split(",")
+    if "..." in equation or not wanted or len(operands) != len(letters) or len(operands) > 2:
+        raise NotFollowed(f"the equation {equation!r}")
+    sizes = {
+        letter: size for some, x in zip(letters, operands, strict=True) for letter, size in zip(some, x, strict=True)
+    }
+    made = Shape(sizes[letter] for letter in wanted)
+    if len(operands) == 1:
+        return Made(made)
+    return Made(made, Role.CONVOLUTION, math.prod(sizes.values()))
 
 
 def attention(query: Shape, key: Shape, value: Shape, *_: Anything, **__: Anything) -> Made:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from .made import Made, NotFollowed, Shape, Sizes, each, view
+from .made import Made, NotFollowed, Role, Shape, Sizes, each, view
 from .symbols import Anything, plain_of
 
 
@@ -15,14 +15,14 @@ def same(x: Shape, *_: Anything, **__: Anything) -> Made:
 def cat(tensors: Sequence[Shape], dim: int = 0) -> Made:
     """Side by side along an axis."""
     first, axis = tensors[0], dim % len(tensors[0])
-    return view([sum(t[axis] for t in tensors) if i == axis else size for i, size in enumerate(first)])
+    return Made(Shape(sum(t[axis] for t in tensors) if i == axis else size for i, size in enumerate(first)), Role.JOIN)
 
 
 def stack(tensors: Sequence[Shape], dim: int = 0) -> Made:
     """Along a new axis."""
     sizes = list(tensors[0])
     sizes.insert(dim % (len(sizes) + 1), len(tensors))
-    return view(sizes)
+    return Made(Shape(sizes), Role.JOIN)
 
 
 def pad(x: Shape, pad: Sequence[int], *_: Anything, **__: Anything) -> Made:
@@ -91,6 +91,8 @@ def split(x: Shape, split_size_or_sections: Anything, dim: int = 0) -> Made:
     axis, parts = dim % len(x), split_size_or_sections
     if not isinstance(parts, Sequence):
         whole, rest = divmod(plain_of(x[axis]), plain_of(parts))
+        bool(x[axis] // parts == whole)  # how many parts there are is a condition
+        bool((x[axis] % parts == 0) == (not rest))
         parts = [parts] * whole + [x[axis] - whole * parts] * bool(rest)
     return Made([Shape([*x[:axis], part, *x[axis + 1 :]]) for part in parts])
 
@@ -127,7 +129,7 @@ def _length(part: slice, size: int) -> int:
     """How many values a slice has."""
     start, stop = (0 if part.start is None else part.start), (size if part.stop is None else part.stop)
     start, stop = (size + i if plain_of(i) < 0 else i for i in (start, stop))
-    stop = stop if plain_of(stop) <= plain_of(size) else size
+    stop = stop if stop <= size else size
     step = 1 if part.step is None else part.step
     return (stop - start + step - 1) // step if plain_of(stop) > plain_of(start) else 0
 

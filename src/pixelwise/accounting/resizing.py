@@ -5,10 +5,8 @@ What they look at for each output is counted apart from multiply-adds: s² value
 
 import math
 
-import sympy
-
 from .made import Made, NotFollowed, Role, Shape, Sizes, each, view
-from .symbols import Anything, SymbolicInt, plain_of
+from .symbols import Anything, SymbolicInt, exactly, is_exact, plain_of
 
 
 def pooling(
@@ -28,7 +26,7 @@ def pooling(
     for s, k, by, p, d in zip(x[-n:], kernel, strides, each(padding, n), each(dilation, n), strict=True):
         room = s + 2 * p - d * (k - 1) - 1
         side = (room + by - 1) // by + 1 if ceil_mode else room // by + 1
-        sides.append(side - 1 if ceil_mode and plain_of((side - 1) * by) >= plain_of(s + p) else side)
+        sides.append(side - 1 if ceil_mode and (side - 1) * by >= s + p else side)
     made = Shape([*x[:-n], *sides])
     shapes = [made, made] if return_indices else made
     return Made(shapes, Role.POOLING, looked_at=made.elements * math.prod(kernel), internals=(made.elements,))
@@ -78,7 +76,9 @@ def interpolation(
     if size is not None:
         sides = each(size, n)
     else:
-        factors = (sympy.Rational(f) for f in each(scale_factor, n))
+        if not all(is_exact(f) for f in each(scale_factor, n)):
+            raise NotFollowed(f"enlarging by {scale_factor}, which floats cannot hold")
+        factors = (exactly(f) for f in each(scale_factor, n))
         sides = tuple(s * int(f.p) // int(f.q) for s, f in zip(x[2:], factors, strict=True))
     if mode not in NEIGHBOURS:
         raise NotFollowed(f"enlarging by mode {mode!r}")

@@ -41,8 +41,8 @@ def floor_of(numerator: Expr, d: int) -> Expr:
         return whole + constant // d
     if rest.could_extract_minus_sign():
         return whole - floor_of(-rest - constant + d - 1, d)
-    if isinstance(rest, sympy.floor):
-        inner, m = sympy.fraction(sympy.together(rest.args[0]))
+    inner, m = sympy.fraction(sympy.together(rest.args[0])) if isinstance(rest, sympy.floor) else (rest, sympy.S.Half)
+    if m.is_Integer:
         return whole + floor_of(sympy.expand(inner + constant * m), int(m) * d)
     return whole + constant // d + sympy.floor((rest + constant % d) / d)
 

@@ -7,7 +7,7 @@ carry formulas (symbols.py) it gives formulas. What a rule says is compared with
 import math
 
 from .made import Made, Role, Rule, Shape, Sizes, broadcast, each, view
-from .products import attention, convolution, embedding, linear, matrix_product, transposed_convolution
+from .products import attention, convolution, einsum, embedding, linear, matrix_product, transposed_convolution
 from .rearranging import (
     cat,
     chunk,
@@ -58,7 +58,7 @@ def cross_entropy(x: Shape, target: Shape, *_: Anything, reduction: str = "mean"
 
 
 _POINTWISE = """add sub rsub mul div true_divide pow neg abs exp log sqrt rsqrt square reciprocal sin cos clamp
-    clamp_min clamp_max minimum maximum where floor ceil round relu relu6 leaky_relu prelu elu selu celu gelu silu mish
+    clamp_min clamp_max minimum maximum where floor ceil round relu relu6 leaky_relu elu selu celu gelu silu mish
     hardtanh hardswish hardsigmoid sigmoid logsigmoid tanh softplus softmax log_softmax lt le gt ge eq ne logical_and
     logical_or logical_not addcmul addcdiv lerp radd rmul rtruediv
     truediv iadd isub imul itruediv floordiv mod remainder"""
@@ -69,7 +69,7 @@ _SAME = """contiguous clone detach to float double half bfloat16 long int bool t
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), convolution),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), transposed_convolution),
-    **dict.fromkeys(("matmul", "mm", "bmm", "rmatmul"), matrix_product),
+    **dict.fromkeys(("matmul", "mm", "mv", "bmm", "dot"), matrix_product),
     **dict.fromkeys(("max_pool2d", "max_pool2d_with_indices"), pooling),
     **dict.fromkeys(("adaptive_avg_pool2d", "adaptive_max_pool2d"), adaptive_pooling),
     **dict.fromkeys(("mean", "sum", "amax", "amin"), reduction),
@@ -85,6 +85,7 @@ RULES: dict[str, Rule] = {
     "chunk": chunk,
     "concat": cat,
     "cross_entropy": cross_entropy,
+    "einsum": einsum,
     "embedding": embedding,
     "expand": expand,
     "expand_as": lambda x, other: view(other),
@@ -95,6 +96,7 @@ RULES: dict[str, Rule] = {
     "linear": linear,
     "pad": pad,
     "permute": permute,
+    "prelu": lambda x, _: Made(x, Role.ELEMENTWISE),
     "pixel_shuffle": pixel_shuffle,
     "scaled_dot_product_attention": attention,
     "split": split,

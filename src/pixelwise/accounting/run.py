@@ -1,8 +1,8 @@
 """One walk of a network at one size; and the same network elsewhere, to see whether the formulas hold there."""
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import BadSetting, PixelwiseError
+from .conditions import symbol
 from .layers import Layer, layers_of, shared_parameters
 from .made import Shape
 from .subject import Subject
-from .symbols import Facts, expression_of, plain_of, symbol
-from .walk import Walk
+from .symbols import Facts, expression_of, plain_of
+from .walk import Walk, tensors_in
 
+PLACES = 3  # where formulas are compared with the network
 COUNTED = ("weights", "units", "values", "final", "connections", "looked_at")
 
 
@@ -56,7 +58,7 @@ def ran(subject: Subject, size: tuple[int, int], facts: Facts, symbols: Sequence
         answer = run_forward(built.network, walk, seen)
     facts.listening = False  # what is asked from here on is not asked by the network
     layers = layers_of(built.network, built.shapes, walk.ops, walk.calls)
-    for last in [layer for layer in layers if layer.units][-1:]:
+    for last in ([layer for layer in layers if layer.units] or layers)[-1:]:
         last.final = sum(walk.shape_of(tensor).elements for tensor in answer)
     return Ran(facts, layers, _notes(built.network, walk))
 
@@ -90,16 +92,11 @@ def tensors_of(answer: Any) -> list[Tensor]:  # noqa: ANN401 - what a network an
         BadSetting: there is none.
     """
     if isinstance(answer, Mapping):
-        answer = answer.get("out", list(answer.values()))
-    found = [answer] if isinstance(answer, Tensor) else [t for t in _flat(answer) if isinstance(t, Tensor)]
+        answer = answer.get("out", answer)
+    found = tensors_in(answer)
     if not found:
         raise BadSetting(f"the network answers with {type(answer).__name__}; expected a tensor, or tensors")
     return found
-
-
-def _flat(value: Any) -> Iterator[Any]:  # noqa: ANN401
-    for item in value if isinstance(value, list | tuple) else ():
-        yield from tensors_of(item) if isinstance(item, list | tuple | Mapping) else [item]
 
 
 def _notes(network: nn.Module, walk: Walk) -> list[str]:
@@ -125,37 +122,53 @@ def _some(names: Sequence[str]) -> str:
 def checked_elsewhere(subject: Subject, size: tuple[int, int], once: Ran, symbols: Sequence[str]) -> tuple[str, bool]:
     """Compare the formulas with the network itself in other widths and at another size.
 
+    Nearby, far away and below: a depth may have followed from a width, and where a number of someone's own arithmetic
+    lost its formula, sizes nearby may still give the same.
+
     Returns:
-        Where they were compared, in words, and whether they were wrong there.
+        Where they were compared, in words, and whether they were wrong there, or could be compared nowhere.
     """
-    values = _elsewhere(once.facts, subject.widths, size, symbols)
-    widths = {name: values.get(symbol(name), value) for name, value in subject.widths.items()}
-    there = (values.get(symbol("H"), size[0]), values.get(symbol("W"), size[1]))
-    other = Subject(subject.name, widths, subject.channels, there, subject.make)
-    try:
-        real = ran(other, there, Facts(), ())
-        connections = counted_by_torch(other, there)
-    except BadSetting:  # it cannot be built so: nothing to compare with
-        return "nowhere else: the network fails in other widths and sizes", False
-    sums, expected = once.sums(), real.sums()
-    same = all(expression_of(sums[name]).subs(values) == expected[name] for name in COUNTED)
-    words = ", ".join(f"{name} = {value}" for name, value in {**widths, "H": there[0], "W": there[1]}.items())
-    agrees = connections == expected["connections"]
-    torch_says = "torch's counter agrees" if agrees else f"torch's counter finds {connections:,} connections"
-    return f"{words}: the network itself has what the formulas give there, and {torch_says}", not same
+    places = _elsewhere(once.facts, subject.widths, size, symbols)
+    said: list[str] = []
+    for values in places:
+        widths = {name: values.get(symbol(name), value) for name, value in subject.widths.items()}
+        there = (values.get(symbol("H"), size[0]), values.get(symbol("W"), size[1]))
+        other = Subject(subject.name, widths, subject.channels, there, subject.make)
+        try:
+            real = ran(other, there, Facts(), ())
+            connections = counted_by_torch(other, there)
+        except BadSetting:
+            continue  # it is not made for this
+        sums, expected = once.sums(), real.sums()
+        same = all(expression_of(sums[name]).subs(values) == expected[name] for name in COUNTED)
+        words = ", ".join(f"{name} = {value}" for name, value in {**widths, "H": there[0], "W": there[1]}.items())
+        agrees = connections == expected["connections"]
+        torch_says = "torch's counter agrees"
+        if not agrees:
+            torch_says = f"torch's counter finds {connections:,} connections instead of {expected['connections']:,}"
+        said.append(f"{words}: the network itself has what the formulas give there, and {torch_says}")
+        if not same or len(said) == PLACES:
+            return said[0], not same
+    return said[0] if said else "nowhere else: the network takes no other size and width", not said and bool(symbols)
 
 
 def _elsewhere(
     facts: Facts, widths: Mapping[str, int], size: tuple[int, int], symbols: Sequence[str]
-) -> dict[Symbol, int]:
-    """Other values at which the conditions hold; sides grow first, since widths rarely have conditions."""
-    sides = dict(zip("HW", size, strict=True))
-    for step in itertools.count(1):
-        more = {"H": 3 * step, "W": 5 * step, "k": 2}
-        values = {symbol(s): {**widths, **sides}[s] + more.get(s, 1 + min(step, 3)) for s in symbols}
-        if step > 64 or facts.hold_at(values):
-            return values
-    raise AssertionError
+) -> Iterator[dict[Symbol, int]]:
+    """Other values at which the conditions hold, nearer ones first."""
+    here = {**widths, **dict(zip("HW", size, strict=True))}
+    for factor, wider in ((1, 1), (3, 1), (Fraction(1, 2), -1), (1, -1), (2, 1), (2, -1)):
+        for step in (*range(1, 13), 16, 24, 32, 48, 64):
+            more = {"H": 3 * step, "W": 5 * step}
+            moved = {s: int(factor * here[s]) + more.get(s, wider * min(step, 3)) for s in symbols}
+            if "k" in moved:
+                moved["k"] = here["k"] + 2 * wider
+            values = {symbol(s): value for s, value in moved.items()}
+            if symbols and min(moved.values()) > 0 and facts.hold_at(values):
+                yield values
+                break
+    if not symbols:
+        yield {}
 
 
 def counted_by_torch(subject: Subject, size: tuple[int, int]) -> int:

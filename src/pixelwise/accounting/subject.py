@@ -78,8 +78,14 @@ class Subject:
             except BadSetting:  # someone's own factory may need numbers
                 with watch:
                     network = self.make(widths)
+        try:
+            copied = on_meta(network)
+        except (TypeError, ValueError, RuntimeError) as error:
+            said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            raise BadSetting(
+                f"{self.name} cannot be copied without its numbers ({said}); give a network that copy.deepcopy can copy"
+            ) from error
         shapes = {name: watch.shape_of(t) for name, t in [*network.named_parameters(), *network.named_buffers()]}
-        copied = on_meta(network)
         return Built(copied if as_it_is else copied.eval(), shapes)
 
 
@@ -141,8 +147,9 @@ def subject_of(model: str | nn.Module, given: Widths) -> Subject:
         subject = Subject(model, {"K": 2}, 3, (224, 224), lambda widths: untrained(widths["K"]))
     else:
         raise UnknownName("model", model, [*MODELS, *PRETRAINED])
-    foreign = [name for name in given if name not in subject.widths and not (name == "NIC" and ":" in subject.name)]
-    if foreign and not isinstance(model, nn.Module):
+    any_channels = isinstance(model, nn.Module) or ":" in model
+    foreign = [name for name in given if name not in subject.widths and not (name == "NIC" and any_channels)]
+    if foreign:
         has = ", ".join(subject.widths) or "none"
         raise BadSetting(f"{subject.name} has no {' and no '.join(foreign)}; the widths that can be given are: {has}")
     return Subject(subject.name, {**subject.widths, **given}, subject.channels, subject.size, subject.make)

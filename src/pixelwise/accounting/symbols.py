@@ -8,121 +8,58 @@ twice over.
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import sympy
-from sympy import Expr, Integer, Symbol
+from sympy import Expr, Integer
 
-from .rounding import Rounded, ceilings, floor_of, floors
+from .conditions import Conditions, symbol
+from .rounding import Rounded
 
 Number = int | float
+SIMPLE = 2**16  # the largest denominator of a float that is taken for a fraction
 Anything: TypeAlias = Any  # what Python or torch may hand over
 
 
-def symbol(name: str) -> Symbol:
-    """The symbol of that name, for a positive integer; the same one every time."""
-    return Symbol(name, integer=True, positive=True)
-
-
-class Facts:
-    """What holds of the symbols of one walk, because the network asked and was answered by their values."""
-
-    def __init__(self) -> None:
-        self.values: dict[Symbol, int] = {}
-        self.listening = True
-        self._conditions: dict[sympy.Basic, None] = {}  # in the order in which they were met
-        self._residues: dict[Symbol, tuple[int, int]] = {}  # symbol: m, r; it leaves r when divided by m
-        self._rounded: dict[Expr, Expr] = {}  # down, with the remainders that are known so far
+class Facts(Conditions):
+    """What holds of the symbols of one walk, and the symbols."""
 
     def integer(self, name: str, value: int) -> "SymbolicInt":
         """A new symbol with the value that it has in this walk."""
         self.values[symbol(name)] = value
         return SymbolicInt(value, symbol(name), self)
 
-    def learn(self, relation: sympy.Basic) -> None:
-        """Keep a condition, unless it always holds."""
-        relation = ceilings(self.simplified(relation))
-        if not self.listening or relation in (sympy.true, sympy.false):
-            return
-        if not isinstance(relation, sympy.Eq) or not self._learn_residue(floors(relation.lhs - relation.rhs)):
-            self._conditions[relation] = None
-
-    @property
-    def conditions(self) -> tuple[sympy.Basic, ...]:
-        """Under which the formulas of this walk hold."""
-        residues = (sympy.Eq(sympy.Mod(s, m), r, evaluate=False) for s, (m, r) in self._residues.items())
-        return (*residues, *self._conditions)
-
-    def hold_at(self, values: Mapping[Symbol, int]) -> bool:
-        """Whether all conditions hold for other values too."""
-        return all(condition.subs(values) == sympy.true for condition in self.conditions)
-
-    def simplified(self, expression: sympy.Basic) -> sympy.Basic:
-        """The expression with every rounding made as simple as what is known allows."""
-        return floors(expression).replace(sympy.floor, lambda inner: self.floor(inner))
-
-    def floor(self, ratio: Expr) -> Expr:
-        """Round down a ratio of polynomials with integer coefficients, in its simplest form."""
-        if ratio not in self._rounded:
-            self._rounded[ratio] = self._floor(ratio)
-        return self._rounded[ratio]
-
-    def _floor(self, ratio: Expr) -> Expr:
-        forth, back = self._in_steps()
-        numerator, denominator = sympy.fraction(sympy.together(floors(ratio).subs(forth)))
-        numerator = sympy.expand(numerator)
-        if not denominator.is_Integer:
-            exact = sympy.cancel(numerator / denominator)
-            simple = exact if sympy.fraction(exact)[1] == 1 else sympy.floor(exact)
-        else:
-            simple = floor_of(numerator, int(denominator))
-        return sympy.expand(simple.subs(back))
-
-    def _in_steps(self) -> tuple[dict[Symbol, Expr], dict[Symbol, Expr]]:
-        """Symbols as m t + r with a new integer t, and back."""
-        forth, back = {}, {}
-        for known, (m, r) in self._residues.items():
-            step = symbol(f"_{known.name}")
-            forth[known] = m * step + r
-            back[step] = (known - r) / m
-        return forth, back
-
-    def _learn_residue(self, zero: Expr) -> bool:
-        """From a floor(u / m) + b = 0: if that says floor(u / m) = (u - c) / m, then u leaves c when divided by m."""
-        roundings = zero.atoms(sympy.floor)
-        if len(roundings) != 1:
-            return False
-        (rounded,) = roundings
-        u, m = sympy.fraction(sympy.together(rounded.args[0]))
-        c = sympy.expand(u + m * sympy.expand(zero - rounded * zero.coeff(rounded)) / zero.coeff(rounded))
-        symbols = u.free_symbols
-        if len(symbols) != 1 or not (m.is_Integer and c.is_Integer):
-            return False
-        (s,) = symbols
-        if abs(u.coeff(s)) != 1:
-            return False
-        old, _ = self._residues.get(s, (1, 0))
-        both = math.lcm(old, int(m))
-        self._residues[s] = both, self.values[s] % both
-        self._rounded.clear()
-        return True
-
 
 def expression_of(value: Anything) -> Expr:
     """The formula that a number carries, or the number itself, exactly."""
     if isinstance(value, SymbolicInt | SymbolicFloat):
         return value.expression
-    return Integer(value) if isinstance(value, int) else sympy.Rational(value)
+    return Integer(value) if isinstance(value, int) else exactly(value)
+
+
+def exactly(value: float) -> Expr:
+    """A float as the fraction that it is."""
+    return sympy.Rational(value)
+
+
+def is_exact(value: Number) -> bool:
+    """Whether products with a number are what they are on paper: with 1.5 they are, with 0.7 not, 0.7 * 90 < 63."""
+    return isinstance(value, int | SymbolicFloat) or Fraction(value).denominator <= SIMPLE
 
 
 def _arithmetic(act: Callable[[Any, Any], Any], swapped: bool = False) -> Callable[[Any, Any], Any]:
     """A method for one of Python's operators: on values and on formulas alike."""
 
-    def method(self: "SymbolicInt | SymbolicFloat", other: Anything) -> Anything:
+    def method(self: "SymbolicInt | SymbolicFloat", other: Anything, modulus: int | None = None) -> Anything:
+        if modulus is not None:
+            return pow(int(self.pinned), other, modulus)
         if not isinstance(other, Number):
             return NotImplemented
+        if not is_exact(other) or (act is operator.pow and not isinstance(other, int)):
+            return act(other, self.pinned) if swapped else act(self.pinned, other)
         plain, formula = (self.plain, plain_of(other)), (self.expression, expression_of(other))
         if swapped:
             plain, formula = plain[::-1], formula[::-1]
@@ -136,7 +73,8 @@ def _rounded(act: Callable[[Any, Any], Any], swapped: bool = False) -> Callable[
 
     def method(self: "SymbolicInt", other: Anything) -> Anything:
         if not isinstance(other, int):
-            return NotImplemented
+            a, b = (other, self.pinned) if swapped else (self.pinned, other)
+            return act(a, b)
         a, b = (other, self) if swapped else (self, other)
         down = self.facts.floor(expression_of(a) / expression_of(b))
         formula = down if act is operator.floordiv else sympy.expand(expression_of(a) - expression_of(b) * down)
@@ -155,6 +93,16 @@ def _asked(act: Callable[[Any, Any], bool], relation: Anything) -> Callable[[Any
         asked = relation(self.expression, expression_of(other))
         self.facts.learn(asked if answer else sympy.Not(asked))
         return answer
+
+    return method
+
+
+def _pinned(act: Callable[..., Any], swapped: bool = False) -> Callable[..., Any]:
+    """A method for an operator that has no formula: the number stands for itself, which is a condition."""
+
+    def method(self: "SymbolicInt | SymbolicFloat", *others: Anything) -> Anything:
+        numbers = [self.pinned, *(other.pinned if isinstance(other, _Symbolic) else other for other in others)]
+        return act(*(numbers[::-1] if swapped else numbers))
 
     return method
 
@@ -199,11 +147,21 @@ class _Symbolic:
     def __bool__(self) -> bool:
         return bool(self != 0)
 
-    def __int__(self) -> int:
+    @property
+    def pinned(self) -> Number:
         """The value alone; from here on the number stands for itself, which is a condition too."""
-        value = int(self.plain)
-        self.facts.learn(sympy.Eq(self.facts.floor(self.expression), value))
+        self.facts.learn(sympy.Eq(self.expression, expression_of(self.plain)))
+        return self.plain
+
+    def __int__(self) -> int:
+        """Cut to a whole number that stands for itself."""
+        value, below = int(self.plain), self.plain < 0
+        whole = -self.facts.floor(-self.expression) if below else self.facts.floor(self.expression)
+        self.facts.learn(sympy.Eq(whole, value))
         return value
+
+    def __abs__(self) -> Anything:
+        return -self if self < 0 else self
 
     def __copy__(self) -> "_Symbolic":
         return self
@@ -233,8 +191,32 @@ class SymbolicInt(_Symbolic, int):  # type: ignore[misc]  # its operators take a
     __rfloordiv__ = _rounded(operator.floordiv, swapped=True)
     __mod__ = _rounded(operator.mod)
     __rmod__ = _rounded(operator.mod, swapped=True)
+    __rshift__, __rrshift__ = _pinned(operator.rshift), _pinned(operator.rshift, swapped=True)
+    __lshift__, __rlshift__ = _pinned(operator.lshift), _pinned(operator.lshift, swapped=True)
+    __and__, __rand__ = _pinned(operator.and_), _pinned(operator.and_, swapped=True)
+    __or__, __ror__ = _pinned(operator.or_), _pinned(operator.or_, swapped=True)
+    __xor__, __rxor__ = _pinned(operator.xor), _pinned(operator.xor, swapped=True)
+    __invert__, bit_length = _pinned(operator.invert), _pinned(int.bit_length)
     __repr__ = int.__repr__
     __hash__ = int.__hash__
+
+    def __divmod__(self, other: Anything) -> Anything:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Anything) -> Anything:
+        return other // self, other % self
+
+    def __floor__(self) -> Anything:
+        return self
+
+    def __ceil__(self) -> Anything:
+        return self
+
+    def __trunc__(self) -> Anything:
+        return self
+
+    def __round__(self, digits: int | None = None) -> Anything:  # type: ignore[override]
+        return self if digits is None or digits >= 0 else round(self.pinned, digits)
 
 
 class SymbolicFloat(_Symbolic, float):  # type: ignore[misc]
@@ -260,9 +242,15 @@ class SymbolicFloat(_Symbolic, float):  # type: ignore[misc]
     def __round__(self, digits: int | None = None) -> Anything:  # type: ignore[override]
         """To the nearest whole number, halves to the even side."""
         if digits is not None:
-            return round(self.plain, digits)
+            return round(self.pinned, digits)
         return symbolic(round(self.plain), Rounded(self.expression), self.facts)
 
+    def __trunc__(self) -> Anything:
+        return -((-self).__floor__()) if self < 0 else self.__floor__()
+
+    __floordiv__, __rfloordiv__ = _pinned(operator.floordiv), _pinned(operator.floordiv, swapped=True)
+    __mod__, __rmod__ = _pinned(operator.mod), _pinned(operator.mod, swapped=True)
+    is_integer = _pinned(float.is_integer)
     __repr__ = float.__repr__
     __hash__ = float.__hash__
 

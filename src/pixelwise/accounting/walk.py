@@ -159,7 +159,7 @@ class Walk(TorchFunctionMode):
         try:
             out = func(*args, **named)
         except (RuntimeError, TypeError, ValueError) as error:
-            if name in ASKS_VALUES:
+            if name in ASKS_VALUES or (isinstance(error, NotImplementedError) and "meta" in str(error).lower()):
                 raise BadSetting(
                     f"the network looks at the values of a tensor ({name}, in {self.where or 'its own forward'}); what "
                     "it costs then depends on the picture. Expected choices by sizes alone; take this one out"
@@ -167,7 +167,7 @@ class Walk(TorchFunctionMode):
             raise
         finally:
             self._op = None
-        made = _tensors(out)
+        made = tensors_in(out)
         if made:
             self._record(op, args, named, made)
         return out
@@ -185,7 +185,7 @@ class Walk(TorchFunctionMode):
         return torch.Size(shape) if isinstance(plain, torch.Size) else shape[args[1] if len(args) > 1 else named["dim"]]
 
     def _record(self, op: Op, args: Sequence[Any], named: Mapping[str, Any], made: Sequence[Tensor]) -> None:
-        given = list(_tensors((args, named)))
+        given = list(tensors_in((args, named)))
         op.parameters = tuple(dict.fromkeys(n for t in given if (n := self._owners.get(_storage(t)))))
         op.learns = any(t.requires_grad for t in given if _storage(t) in self._owners)
         op.products = sum(t.requires_grad and t.dim() > 1 for t in given)  # biases need none
@@ -230,9 +230,10 @@ class Walk(TorchFunctionMode):
 
     def _layer_of(self, op: Op) -> str:
         """The module whose parameters it uses, or the innermost one that runs."""
-        if op.parameters:
-            return op.parameters[0].rpartition(".")[0] or type(self._network).__name__
         name, module = self._inside[-1] if self._inside else ("", self._network)
+        own = {self._owners.get(_storage(p)) for p in module.parameters(recurse=False)}  # or shared with it
+        if op.parameters and op.parameters[0] not in own:
+            return op.parameters[0].rpartition(".")[0] or type(self._network).__name__
         leaf = bool(self._inside) and not any(True for _ in module.children())
         return (name or type(module).__name__) if leaf else f"{name}.{op.function}".lstrip(".")
 
@@ -272,13 +273,13 @@ def _name_of(func: Anything) -> str:
     return str(name).strip("_")
 
 
-def _tensors(value: Anything) -> list[Tensor]:
+def tensors_in(value: Anything) -> list[Tensor]:
     """All tensors in nested lists, tuples and dictionaries, in order."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, Mapping):
         value = list(value.values())
-    return [t for item in value for t in _tensors(item)] if isinstance(value, list | tuple) else []
+    return [t for item in value for t in tensors_in(item)] if isinstance(value, list | tuple) else []
 
 
 def _storage(tensor: Tensor) -> int:

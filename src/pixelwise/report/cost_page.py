@@ -82,7 +82,8 @@ def breakable(formula: sympy.Basic) -> Markup:
 
 def _formulas(account: Account, what: str) -> Mapping[str, Markup]:
     """A total in all widths and sizes, at this size and doubled, each where it says something new."""
-    total, doubled = account.totals[what], account.doubled[what].doubled
+    total = account.totals[what]
+    doubled = account.doubled[what].doubled if account.doubled else total
     said = {"in general": total.formula, f"at {sides(account)}": total.at_size, "doubled": doubled.formula}
     new = {formula: name for name, formula in reversed(said.items())}
     return {name: breakable(formula) for name, formula in said.items() if new[formula] == name and formula.free_symbols}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sympy
 
 from ..accounting.account import WHAT, Account, Quantity, Row, in_words
-from ..accounting.symbols import symbol
+from ..accounting.conditions import symbol
 from .cost_math import SYMBOLS, unicode_formula
 from .tables import Table
 
@@ -72,11 +72,9 @@ def made_here(account: Account, row: Row) -> list[int]:
 
 def totals_table(account: Account, notation: Notation = PLAIN, doubled: bool = True) -> Table:
     """Weights, outputs and connections: at this size, at the doubled one, and their ratio in words."""
-    columns = slice(None) if doubled else slice(2)
-    rows = [
-        [what, f"{account.totals[what].value:,}", f"{growth.doubled.value:,}", notation.text(growth.words)][columns]
-        for what, growth in account.doubled.items()
-    ]
+    columns = slice(None) if doubled and account.doubled else slice(2)
+    grown = {what: (f"{g.doubled.value:,}", notation.text(g.words)) for what, g in account.doubled.items()}
+    rows = [[what, f"{account.totals[what].value:,}", *grown.get(what, ())][columns] for what in WHAT]
     return Table(["", f"at {sides(account)}", f"at {sides(account, 2)}", "ratio"][columns], rows)
 
 
@@ -84,7 +82,8 @@ def formula_values(account: Account, notation: Notation = PLAIN, doubled: bool =
     """The totals as formulas: in all widths and sizes, at this size, and doubled where that differs."""
     values = []
     for what in WHAT:
-        total, twice = account.totals[what], account.doubled[what].doubled
+        total = account.totals[what]
+        twice = account.doubled[what].doubled if account.doubled else total
         values.append((what, notation.formula(total.formula)))
         if total.at_size != total.formula and total.at_size.free_symbols:
             values.append((f"  at {sides(account)}", notation.formula(total.at_size)))
