@@ -40,7 +40,6 @@ format: $(READY)
 results: $(READY)
 	$(BIN)/python benchmarks/horses.py --root $(ROOT) --out docs/results
 	$(BIN)/python benchmarks/finetuning.py --out docs/results
-	$(BIN)/python benchmarks/affine.py --root $(ROOT) --out docs/results
 	$(BIN)/python benchmarks/accounting.py --out docs/results
 	for tool in pixelwise skimage; do $(BIN)/python benchmarks/rivals.py --root $(ROOT)/flowers17-256 --tool $$tool --seeds 3 --out docs/results/clicks/$$tool.csv; done
 	$(BIN)/python benchmarks/flowers.py --root $(ROOT) --weights $(ROOT)/weights/deeplabv3_257_mv_gpu.tflite --clicks docs/results/clicks/*.csv --out docs/results

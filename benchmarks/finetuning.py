@@ -46,7 +46,7 @@ NETWORKS = {
     "deeplabv3_resnet50": (224, 4),
     "deeplabv3_resnet101": (224, 4),
 }
-DOUBLED = {"deeplabv3_resnet50": (448, 4), "deeplabv3_mobilenet_v3_large": (448, 4)}
+DOUBLED = {"unet": (64, 100), "deeplabv3_mobilenet_v3_large": (448, 4)}
 CACHED = {"deeplabv3_resnet50": 224, "hypercolumn_efficientnet_lite0": 256, "deeplabv3_mobilenet_v3_large": 256}
 QUICK = {"deeplabv3_mobilenet_v3_large": (64, 4)}
 CLASSES = 2
