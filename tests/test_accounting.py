@@ -598,6 +598,11 @@ def test_nothing_wrong_is_said_of_sizes_that_a_network_computes(name):
 CUT = {
     "a fixed end": (lambda x: x[:, :, :40], (32, 32)),
     "a fixed beginning": (lambda x: torch.cat([x, x[:, :, 40:]], 2), (32, 32)),
+    "a beginning far away": (lambda x: torch.cat([x, x[:, :, 200:]], 2), (32, 32)),
+    "an end far away": (lambda x: x[:, :, :200], (32, 32)),
+    "the last 200 rows": (lambda x: x[:, :, -200:], (32, 32)),
+    "all but 200 rows": (lambda x: torch.cat([x, x[:, :, :-200]], 2), (32, 32)),
+    "counted from a size": (lambda x: x[:, :, x.shape[2] - 50 :], (64, 32)),
     "parts of 24 rows": (lambda x: torch.cat([p.amax(2, True) for p in x.split(24, dim=2)], 2), (32, 32)),
     "two halves": (lambda x: torch.cat([p.amax(2, True) for p in x.chunk(2, dim=2)], 2), (32, 32)),
     "five parts": (lambda x: torch.cat([p.amax(2, True) for p in x.chunk(5, dim=2)], 2), (16, 16)),
@@ -615,7 +620,7 @@ CUT = {
 @pytest.mark.parametrize("name", CUT)
 def test_nothing_wrong_is_said_of_sizes_that_are_cut_otherwise(name):
     cut, size = CUT[name]
-    others = [(64, 64), (48, 32), (40, 36), (33, 33), (31, 40), (30, 30), (50, 66), (20, 20), (7, 6)]
+    others = [(64, 64), (48, 32), (40, 36), (33, 33), (31, 40), (30, 30), (50, 66), (20, 20), (7, 6), (220, 9)]
     says_nothing_wrong(Mixing(cut), size, others)
 
 
