@@ -126,12 +126,18 @@ def item(x: Shape, index: Anything) -> Made:
 
 
 def _length(part: slice, size: int) -> int:
-    """How many values a slice has."""
+    """How many values a slice has; where its ends fall is a condition."""
     start, stop = (0 if part.start is None else part.start), (size if part.stop is None else part.stop)
-    start, stop = (size + i if plain_of(i) < 0 else i for i in (start, stop))
-    stop = stop if stop <= size else size
+    start, stop = _inside(start, size), _inside(stop, size)
     step = 1 if part.step is None else part.step
-    return (stop - start + step - 1) // step if plain_of(stop) > plain_of(start) else 0
+    return (stop - start + step - 1) // step if stop > start else 0
+
+
+def _inside(end: int, size: int) -> int:
+    """An end of a slice, counted from the beginning; Python cuts those that lie outside."""
+    if end < 0:
+        return size + end if size + end >= 0 else 0
+    return end if end <= size else size
 
 
 def made_of(*sizes: Anything, size: Anything = None, **_: Anything) -> Made:
