@@ -79,6 +79,7 @@ def test_cnn_has_the_exercises_polynomials_at_32_by_32():
     assert cost.totals["connections"].at_size == connections
     assert cost.doubled["connections"].doubled.at_size == sympy.expand(4 * connections)
     assert [cost.totals[what].value for what in WHAT] == [5429, 30464, 912384]
+    assert cost.to_mapping()["conditions"] == ["H is a multiple of 4", "W is a multiple of 4", "k is odd"]
 
 
 @pytest.mark.parametrize(("name", "convolutions"), [("cnn", CNN), ("unet", UNET)])
