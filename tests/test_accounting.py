@@ -605,6 +605,7 @@ CUT = {
     "all but 200 rows": (lambda x: torch.cat([x, x[:, :, :-200]], 2), (32, 32)),
     "counted from a size": (lambda x: x[:, :, x.shape[2] - 50 :], (64, 32)),
     "parts of 24 rows": (lambda x: torch.cat([p.amax(2, True) for p in x.split(24, dim=2)], 2), (32, 32)),
+    "parts of 150 rows": (lambda x: torch.cat([p.amax(2, True) for p in x.split(150, dim=2)], 2), (32, 32)),
     "two halves": (lambda x: torch.cat([p.amax(2, True) for p in x.chunk(2, dim=2)], 2), (32, 32)),
     "five parts": (lambda x: torch.cat([p.amax(2, True) for p in x.chunk(5, dim=2)], 2), (16, 16)),
     "every third": (lambda x: x[:, :, 1::3], (32, 32)),
