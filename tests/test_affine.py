@@ -1,7 +1,6 @@
 """y = a x + b before the network: what absorbs it exactly, what zeros around the picture break, what learning sees."""
 
 import copy
-import dataclasses
 import json
 import math
 
@@ -12,24 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pixelwise.affine import (
-    Preprocessed,
-    Treatment,
-    absorbed,
-    invariance,
-    padded,
-    retrained,
-    touched,
-)
-from pixelwise.config import TrainSettings
-from pixelwise.data.batches import Encoded, PictureFeed
-from pixelwise.data.pictures import Pictures
+from pixelwise.affine import absorbed, invariance, touched
+from pixelwise.config import ModelSettings
 from pixelwise.errors import BadSetting, Diverged
+from pixelwise.models.build import build_model
 from pixelwise.models.cnn import Cnn
 from pixelwise.models.conv import MyConv2d
+from pixelwise.models.preprocessed import Preprocessed, padded
 from pixelwise.models.residual_unet import ResidualUNet
 from pixelwise.models.unet import UNet
-from pixelwise.train import EpochRow, Training, fit
 
 FACTORS = st.floats(0.1, 10) | st.floats(-10, -0.1)
 CONSTANTS = st.floats(-10, 10)
@@ -212,15 +202,9 @@ def test_what_leaves_no_picture_is_refused(a, b):
         lambda: absorbed(Cnn(3, 4, 5), a, b),
         lambda: invariance(Cnn(3, 4, 5), torch.rand(1, 1, 8, 8), a, b),
         lambda: Preprocessed(Cnn(3, 4, 5), a, b),
-        lambda: Treatment(a, b),
     ):
         with pytest.raises(BadSetting, match="expected finite numbers, and a other than 0"):
             refused()
-
-
-def test_padding_that_is_no_number_is_refused():
-    with pytest.raises(BadSetting, match="expected finite numbers"):
-        Treatment(1.0, 0.0, math.nan)
 
 
 def test_a_factor_too_small_for_the_weights_is_refused():
@@ -309,59 +293,28 @@ def test_preprocessed_shows_the_network_another_picture():
     assert torch.equal(Preprocessed(model, 1.0, 0.0)(x), model(x))
 
 
-@pytest.mark.parametrize(
-    ("treatment", "name"),
-    [
-        (Treatment(), "x"),
-        (Treatment(2.0, -0.5), "2x - 0.5"),
-        (Treatment(10.0, 10.0, 10.0), "10x + 10, padded with 10"),
-        (Treatment(-1.0), "-x"),
-    ],
-)
-def test_treatments_are_named_as_people_write_them(treatment, name):
-    assert treatment.name == name
+def built(**settings):
+    torch.manual_seed(5)
+    return build_model(ModelSettings(num_filters=4, num_colours=4, **settings)).eval()
 
 
-@pytest.fixture
-def feed(palette):
-    """Ten pictures of 8 x 8 in the palette's colours."""
-    ids = torch.randint(0, 4, (10, 2, 2)).repeat_interleave(4, 1).repeat_interleave(4, 2)
-    pictures = Pictures(palette.decode(ids.to(torch.uint8)), [str(i) for i in range(10)])
-    return PictureFeed(palette, Encoded.by(palette, pictures))
+@pytest.mark.parametrize("name", ["cnn", "unet"])
+def test_settings_say_what_the_network_is_shown_and_its_weights_stay_those_of_the_seed(name):
+    x = torch.rand(2, 1, 40, 40)
+    plain, changed = built(name=name), built(name=name, input_scale=10.0, input_shift=10.0)
+    framed = built(name=name, input_scale=10.0, input_shift=10.0, input_padding=10.0)
+    assert torch.equal(changed(x), plain(10 * x + 10))
+    assert worst(framed(x), padded(plain, 10.0)(10 * x + 10)).max() == 0
+    assert not torch.equal(framed(x), changed(x))
 
 
-def without_seconds(row):
-    return dataclasses.replace(row, seconds=0.0)
+@pytest.mark.parametrize("name", ["lookup", "residual_unet"])
+@pytest.mark.parametrize("what", [{"input_scale": 2.0}, {"input_shift": 1.0}, {"input_padding": 1.0}])
+def test_models_that_know_grey_levels_cannot_be_shown_anything_else(name, what):
+    with pytest.raises(BadSetting, match="not supported"):
+        built(name=name, **what)
 
 
-@pytest.mark.parametrize("net", NETWORKS)
-@pytest.mark.parametrize("seed", [0, 3])
-def test_untreated_pictures_give_the_rows_of_an_ordinary_training(feed, net, seed):
-    settings = TrainSettings(epochs=2, batch_size=4, flips=True, seed=seed)
-    torch.manual_seed(seed)
-    plain = Training(net(3, 8, 4), settings)
-    expected = [row for row in fit(plain, feed, feed, torch.device("cpu")) if isinstance(row, EpochRow)]
-    torch.manual_seed(99)  # others' random numbers have no part in it
-    found = list(retrained(lambda: net(3, 8, 4), settings, (feed, feed), [Treatment()]))
-    assert [without_seconds(f.row) for f in found] == [without_seconds(row) for row in expected]
-    assert {(f.which, f.seed) for f in found} == {("x", seed)}
-
-
-def test_treatments_start_alike_and_learn_apart(feed):
-    settings, kept = TrainSettings(epochs=2, batch_size=10), {}
-    treatments = [Treatment(), Treatment(10.0, 10.0), Treatment(10.0, 10.0, 10.0)]
-    rows = list(retrained(lambda: Cnn(3, 8, 4), settings, (feed, None), treatments, kept.__setitem__))
-    first = {f.which: f.row.train_loss for f in rows if f.row.epoch == 1}  # one step, before its update
-    assert list(first) == list(kept) == ["x", "10x + 10", "10x + 10, padded with 10"]
-    assert first["10x + 10, padded with 10"] == pytest.approx(first["x"], abs=1e-3)
-    assert abs(first["10x + 10"] - first["x"]) > 3e-3
-    assert len(rows) == 6
-    assert not torch.equal(kept["x"].last.weight, kept["10x + 10"].last.weight)
-
-
-def test_a_row_says_which_seed_and_epoch_it_is_of(feed):
-    settings = TrainSettings(epochs=1, batch_size=10, seed=2)
-    (row,) = retrained(lambda: UNet(3, 4, 4), settings, (feed, None), [Treatment(2.0, -0.5)])
-    values = row.to_mapping()
-    assert (values["which"], values["seed"], values["epoch"], values["validation_loss"]) == ("2x - 0.5", 2, 1, None)
-    assert values["train_loss"] == row.row.train_loss
+def test_no_picture_is_left_of_a_scale_of_zero():
+    with pytest.raises(BadSetting, match="input_scale is 0"):
+        ModelSettings(input_scale=0.0)

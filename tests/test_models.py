@@ -14,7 +14,7 @@ from pixelwise.models.build import MODELS, build_model
 from pixelwise.models.cnn import Cnn
 from pixelwise.models.conv import MyConv2d
 from pixelwise.models.lookup import GreyTable, Lookup
-from pixelwise.models.unet import UNet
+from pixelwise.models.unet import SKIPS, UNet
 
 
 def torch_twin(layer):
@@ -170,3 +170,28 @@ def test_trained_residual_unet_answers_alike_for_a_picture_and_its_mirror_image(
 def test_residual_unet_has_at_most_300_000_weights_as_it_is_used():
     model = build_model(ModelSettings.from_mapping({"name": "residual_unet", **MODELS["residual_unet"].model}))
     assert sum(p.numel() for p in model.parameters()) <= 300_000
+
+
+def test_unet_without_skip_connections_is_the_plain_network():
+    plain, bare = Cnn(3, 4, 5), UNet(3, 4, 5, skips=())
+    bare.load_state_dict(plain.state_dict())
+    x = torch.rand(2, 1, 13, 18)
+    assert torch.equal(bare(x), plain(x))
+
+
+@pytest.mark.parametrize(("skip", "weights"), [("quarter", 2 * 4 * 9 * 4), ("half", 4 * 9 * 5), ("whole", 9 * 5)])
+def test_each_skip_connection_carries_what_its_twin_made(skip, weights):
+    def counted(*skips):
+        return sum(p.numel() for p in UNet(3, 4, 5, skips=skips).parameters())
+
+    assert counted(skip) - counted() == weights
+    others = [other for other in SKIPS if other != skip]
+    assert counted(*SKIPS) - counted(*others) == weights
+    settings = ModelSettings(name="unet", num_filters=4, num_colours=5, skips=(skip,))
+    assert sum(p.numel() for p in build_model(settings).parameters()) == counted(skip)
+
+
+@pytest.mark.parametrize("name", ["lookup", "cnn", "residual_unet"])
+def test_only_unet_can_leave_skip_connections_out(name):
+    with pytest.raises(BadSetting, match=f"{name} has none to leave out"):
+        build_model(ModelSettings(name=name, skips=("half",)))

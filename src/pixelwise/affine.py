@@ -41,62 +41,19 @@ mean(y)² is beside variance(y), the steeper is the loss where they grow togethe
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor, nn
 
-from .config import TrainSettings
-from .data.batches import Feed
 from .errors import BadSetting, Diverged
-from .models.cnn import Cnn
-from .models.conv import MyConv2d
-from .models.unet import UNet
+from .models.preprocessed import check_affine, padded, seeing
 from .shapes import Logits, Seen
-from .train import EpochRow, Training, fit
 
-LAYERS: dict[type[nn.Module], tuple[str, ...]] = {  # that see the picture, as the last of their channels
-    Cnn: ("down1.0",),
-    UNet: ("down1.0", "last"),
-    nn.Sequential: ("0",),  # that begins with a MyConv2d
-}
 ROUNDING = 1e-11  # of the largest logit and of 1 + |b / a|; float64 itself is good for 1e-16
 AT_ONCE = 50  # pictures measured at once
-
-
-class Preprocessed(nn.Module):
-    """A network that sees y = a x + b; a is any number but 0."""
-
-    def __init__(self, network: nn.Module, a: float, b: float) -> None:
-        super().__init__()
-        _check(a, b)
-        self.network, self.a, self.b = network, a, b
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Logits:
-        """The network's answer to a x + b."""
-        logits: Logits = self.network(self.a * x + self.b)
-        return logits
-
-
-class FramedConv2d(MyConv2d):
-    """A convolution with `layer`'s parameters that puts `value` around its last `channels`, 0 around the others."""
-
-    def __init__(self, layer: MyConv2d, channels: int, value: float) -> None:
-        with torch.random.fork_rng(devices=[]):  # what is drawn here is thrown away
-            super().__init__(layer.weight.shape[1], layer.weight.shape[0], layer.kernel, layer.route)
-        self.weight, self.bias = layer.weight, layer.bias
-        self.channels, self.value = channels, value
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n filters h w"]:
-        """Frame, convolve, and leave out what was computed on the frame."""
-        before, after, (h, w) = (self.kernel - 1) // 2, self.kernel // 2, x.shape[2:]
-        frame = (before, after, before, after)
-        others, picture = F.pad(x[:, : -self.channels], frame), F.pad(x[:, -self.channels :], frame, value=self.value)
-        return super().forward(torch.cat([others, picture], dim=1))[:, :, before : before + h, before : before + w]
 
 
 def absorbed(model: nn.Module, a: float, b: float) -> nn.Module:
@@ -110,9 +67,9 @@ def absorbed(model: nn.Module, a: float, b: float) -> nn.Module:
     Raises:
         BadSetting: another model; a is 0; or a number is not finite, or makes weights that are not.
     """
-    _check(a, b)
+    check_affine(a, b)
     new = copy.deepcopy(model)
-    for _, layer, channels in _seeing(new):
+    for _, layer, channels in seeing(new):
         with torch.no_grad():
             weight = layer.weight[:, -channels:].double() / a
             layer.weight[:, -channels:] = weight
@@ -122,21 +79,10 @@ def absorbed(model: nn.Module, a: float, b: float) -> nn.Module:
     return new
 
 
-def padded(model: nn.Module, value: float) -> nn.Module:
-    """A copy of what `absorbed` takes (BadSetting for others), with `value` around the picture instead of 0.
-
-    NaN as the value goes into every answer in which what is around the picture has a say.
-    """
-    new = copy.deepcopy(model)
-    for name, layer, channels in _seeing(new):
-        new.set_submodule(name, FramedConv2d(layer, channels, value))
-    return new
-
-
 def touched(model: nn.Module, height: int, width: int) -> Bool[Tensor, "h w"]:
     """The pixels of pictures of that size in whose answers what is around the picture has a say, when not training."""
     model = copy.deepcopy(model).double().eval()  # in float32 a convolution may mix neighbours' sums, and so their NaN
-    picture = torch.zeros(1, _seeing(model)[0][2], height, width, dtype=torch.float64)
+    picture = torch.zeros(1, seeing(model)[0][2], height, width, dtype=torch.float64)
     with torch.inference_mode():
         answer: Logits = padded(model, math.nan)(picture)
     return answer.isnan().any(dim=1)[0]
@@ -202,85 +148,6 @@ def invariance(model: nn.Module, seen: Seen, a: float, b: float) -> Invariance:
     tolerance, shares = ROUNDING * largest * (1 + abs(b / a)), (changed / len(seen)).tolist()
     found = (_difference(*pair, near, tolerance) for pair in zip(worst, shares, strict=True))
     return Invariance(a, b, len(seen), tolerance, _reach(near), **dict(zip(others, found, strict=True)))
-
-
-@dataclass(frozen=True)
-class Treatment:
-    """What is done to every picture: y = a x + b, and the number that the layers which see y put around it."""
-
-    a: float = 1.0
-    b: float = 0.0
-    padding: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check(self.a, self.b, self.padding)
-
-    @property
-    def name(self) -> str:
-        """As people write it, such as 10x + 10."""
-        factor = {1.0: "", -1.0: "-"}.get(self.a, f"{self.a:g}")
-        constant = f" {'-' if self.b < 0 else '+'} {abs(self.b):g}" if self.b else ""
-        return f"{factor}x{constant}" + (f", padded with {self.padding:g}" if self.padding else "")
-
-
-@dataclass(frozen=True)
-class RetrainedRow:
-    """One network after one epoch."""
-
-    which: str  # the treatment's name
-    seed: int
-    row: EpochRow
-
-    def to_mapping(self) -> dict[str, Any]:
-        """The values by name, the epoch's beside the others."""
-        return {"which": self.which, "seed": self.seed, **self.row.to_mapping()}
-
-
-def retrained(
-    build: Callable[[], nn.Module],
-    settings: TrainSettings,
-    feeds: tuple[Feed, Feed | None],
-    treatments: Sequence[Treatment],
-    keep: Callable[[str, nn.Module], object] = lambda which, network: None,
-) -> Iterator[RetrainedRow]:
-    """Train a network on the CPU from the same weights, in the same order, once for each treatment of the pictures.
-
-    Args:
-        build: makes the network; its random weights are those of `settings.seed`.
-        settings: how to train.
-        feeds: to train on, and to validate on if there is one.
-        treatments: of the pictures.
-        keep: called with a treatment's name and the trained network, which sees y.
-
-    Raises:
-        BadSetting: the network is not one whose padding can be chosen.
-        Diverged: a loss is no longer a number.
-    """
-    for treatment in treatments:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = padded(build(), treatment.padding) if treatment.padding else build()
-        model = Preprocessed(network, treatment.a, treatment.b)
-        for row in fit(Training(model, settings), *feeds, torch.device("cpu")):
-            if isinstance(row, EpochRow):
-                yield RetrainedRow(treatment.name, settings.seed, row)
-        keep(treatment.name, network)
-
-
-def _check(a: float, *others: float) -> None:
-    if not a or not all(map(math.isfinite, (a, *others))):
-        raise BadSetting(f"a, b = {(a, *others)}; expected finite numbers, and a other than 0, which leaves no picture")
-
-
-def _seeing(model: nn.Module) -> list[tuple[str, MyConv2d, int]]:
-    """The convolutions that see the picture: name, layer, and how many of its last channels are the picture's."""
-    names = LAYERS.get(type(model), ()) if len(list(model.children())) else ()
-    layers = [(name, layer) for name in names if isinstance(layer := model.get_submodule(name), MyConv2d)]
-    if not layers:
-        raise BadSetting(
-            f"{type(model).__name__} is not supported; give a Cnn, a UNet or an nn.Sequential that starts with MyConv2d"
-        )
-    return [(name, layer, layers[0][1].weight.shape[1]) for name, layer in layers]
 
 
 def _difference(worst: Tensor, changed: float, near: Tensor, tolerance: float) -> Difference:

@@ -161,8 +161,9 @@ def _colour(name: str, given: Widths) -> Subject:
     widths = {symbol: getattr(usual, setting) for setting, symbol in SETTINGS.items() if setting in entry.widths}
 
     def make(now: Widths) -> nn.Module:
+        sizes: dict[str, Any] = {setting: now[symbol] for setting, symbol in SETTINGS.items() if symbol in now}
         with unasked(now.values()):  # whether settings are in range says nothing of the network
-            settings = ModelSettings(name=name, **{s: now[y] for s, y in SETTINGS.items() if y in now})
+            settings = ModelSettings(name=name, **sizes)
         return entry.build(settings, None)
 
     return Subject(name, widths, "NIC" if "NIC" in widths else 1, (32, 32), make)

@@ -11,8 +11,9 @@ from ..config import ModelSettings
 from ..errors import BadSetting, UnknownName
 from .cnn import Cnn
 from .lookup import GreyTable, Lookup
+from .preprocessed import Preprocessed, padded
 from .residual_unet import ResidualUNet
-from .unet import UNet
+from .unet import SKIPS, UNet
 
 Builder = Callable[[ModelSettings, GreyTable | None], nn.Module]
 
@@ -37,7 +38,7 @@ def _cnn(s: ModelSettings, _: GreyTable | None) -> nn.Module:
 
 
 def _unet(s: ModelSettings, _: GreyTable | None) -> nn.Module:
-    return UNet(s.kernel, s.num_filters, s.num_colours, s.num_in_channels)
+    return UNet(s.kernel, s.num_filters, s.num_colours, s.num_in_channels, s.skips)
 
 
 def _residual_unet(s: ModelSettings, table: GreyTable | None) -> nn.Module:
@@ -89,9 +90,19 @@ def build_model(settings: ModelSettings, table: GreyTable | None = None) -> nn.M
 
     Raises:
         UnknownName: no model of that name.
-        BadSetting: a palette's networks see one channel.
+        BadSetting: a palette's networks see one channel; or the model cannot see a x + b, or has no skip connections.
     """
     if settings.num_in_channels != 1:
         raise BadSetting(f"num_in_channels is {settings.num_in_channels}; a palette shows the network 1 channel, grey")
-    model = entry(settings.name).build(settings, table)
+    model = _treated(entry(settings.name).build(settings, table), settings)
     return model.to(memory_format=torch.channels_last)  # a quarter quicker on a CPU
+
+
+def _treated(model: nn.Module, s: ModelSettings) -> nn.Module:
+    """A model that is shown what the settings say, if that is not the grey picture itself."""
+    if set(s.skips) != set(SKIPS) and s.name != "unet":
+        raise BadSetting(f"skips is {', '.join(s.skips) or 'empty'}; {s.name} has none to leave out, unet has")
+    if (s.input_scale, s.input_shift, s.input_padding) == (1.0, 0.0, 0.0):
+        return model
+    framed = padded(model, s.input_padding)  # whether it is one that can be shown something else, is found out here
+    return Preprocessed(framed if s.input_padding else model, s.input_scale, s.input_shift)

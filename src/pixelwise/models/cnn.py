@@ -40,6 +40,11 @@ class Cnn(nn.Module):
         self.up2 = up(nf, nc, kernel)
         self.last = MyConv2d(nc, nc, kernel)
 
+    @property
+    def seeing(self) -> tuple[str, ...]:
+        """The layers that see the picture, as the last of their channels."""
+        return ("down1.0",)
+
     def forward(self, x: Float[Tensor, "n c h w"]) -> Logits:
         """Logits of what the network sees."""
         y = padded_to_multiple(x, STEP)
