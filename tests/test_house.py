@@ -26,6 +26,7 @@ FLOORS = [
     "runs affine",
     "report",
     "workflow",
+    "experiments",
     "demo console",
     "cli",
 ]

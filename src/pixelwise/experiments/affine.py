@@ -1,0 +1,24 @@
+"""What if every grey picture x becomes a x + b before the network?
+
+The `cnn` from the same weights, in the same order: shown x, 2x - 0.5, 10x + 10, and 10x + 10 with 10 around the picture
+instead of 0. What should happen, and why, is worked out in `pixelwise.affine`.
+"""
+
+from .experiment import Experiment
+from .protocol import Protocol, Setting
+
+TREATMENTS = {
+    "x": {},
+    "2x - 0.5": {"input_scale": 2.0, "input_shift": -0.5},
+    "10x + 10": {"input_scale": 10.0, "input_shift": 10.0},
+    "10x + 10, padded with 10": {"input_scale": 10.0, "input_shift": 10.0, "input_padding": 10.0},
+}
+
+
+def settings(protocol: Protocol) -> list[Setting]:
+    """The treatments of the pictures; differences show early, so that a few epochs do."""
+    short = {"epochs": protocol.short_epochs}
+    return [protocol.colour(label, "cnn", treatment, short) for label, treatment in TREATMENTS.items()]
+
+
+EXPERIMENT = Experiment("affine", "a", "What if every grey picture x becomes a x + b before the network?", settings)

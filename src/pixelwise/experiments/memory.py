@@ -1,0 +1,36 @@
+"""What do the last layer and the whole network cost in memory and compute, and what does doubling the picture do?
+
+Predicted as formulas before anything runs (`pixelwise.fine_tuning`), and measured: bytes that backward keeps, the
+highest memory of a step, seconds. Costs do not depend on values, so no pretrained weights are needed.
+"""
+
+from .experiment import Experiment
+from .protocol import Protocol, Setting
+
+SIDE, BATCH = 224, 4  # the exercise's pictures, few enough of them for a laptop
+NETWORKS = {  # what is trained of each
+    "deeplabv3_resnet101": ("last", "full"),
+    "deeplabv3_resnet50": ("last", "head", "full"),
+    "hypercolumn_efficientnet_lite0": ("last", "head", "full"),
+}
+QUICK_NETWORKS = {"hypercolumn_efficientnet_lite0": ("last", "full")}
+DOUBLED = "hypercolumn_efficientnet_lite0"  # small enough to be doubled on a laptop
+
+
+def settings(protocol: Protocol) -> list[Setting]:
+    """Steps of the networks, and the smallest one's in pictures of twice the width and height."""
+    networks, side = (QUICK_NETWORKS, SIDE // 2) if protocol.quick else (NETWORKS, SIDE)
+    return [
+        *(
+            protocol.cost(f"{network}, {trains}", network, (trains,), side, BATCH)
+            for network, modes in networks.items()
+            for trains in modes
+        ),
+        *(
+            protocol.cost(f"{DOUBLED}, {trains}, doubled", DOUBLED, (trains,), 2 * side, BATCH)
+            for trains in ("last", "full")
+        ),
+    ]
+
+
+EXPERIMENT = Experiment("memory", "c", "What do the last layer and the whole network cost?", settings)
