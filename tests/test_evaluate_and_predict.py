@@ -140,7 +140,7 @@ def test_tinting_keeps_the_light_and_the_hue():
     palette = Palette(colours)
     grey = torch.linspace(0, 1, 256).view(1, 1, 1, 256)
     probabilities = torch.tensor([0.7, 0.2, 0.1]).view(1, 3, 1, 1).expand(1, 3, 1, 256)
-    tinted = colour.tinted(palette, grey, probabilities)
+    tinted = palette.tinted(grey, probabilities)
     assert (tinted.double().mean(dim=1, keepdim=True) - grey * 255).abs().max() <= 1
     red, green, blue = tinted[0, :, 0, 128].tolist()
     assert red > blue > green

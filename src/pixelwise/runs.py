@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from . import __version__
-from .classes.palette import Palette, load_palette
+from .classes.palette import AnyPalette, load_palette
 from .environment import environment
 from .errors import BadPalette, BadRun
 from .files import BESIDE, replacing, sweep, write_json, write_text
@@ -56,7 +56,9 @@ class Run:
         """Whether its trained weights are there."""
         return (self / "model.safetensors").is_file()
 
-    def begin(self, settings: dict[str, Any], palette: Palette | None = None, table: GreyTable | None = None) -> None:
+    def begin(
+        self, settings: dict[str, Any], palette: AnyPalette | None = None, table: GreyTable | None = None
+    ) -> None:
         """Write a new run's first receipts, the settings last, since they say that a run is there.
 
         A run that colours has a palette and a table; one that segments has its classes in the settings.
@@ -122,7 +124,7 @@ class Run:
             raise BadRun(f"{self / 'environment.json'} is damaged; expected names and values")
         return values
 
-    def palette(self) -> Palette:
+    def palette(self) -> AnyPalette:
         """The classes the run was trained on.
 
         Raises:

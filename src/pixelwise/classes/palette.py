@@ -1,4 +1,4 @@
-"""A palette of k RGB colours as a set of classes: fit by k-means, nearest colour, paint back.
+"""A palette of k RGB colours as a set of classes: fit by k-means, nearest colour, paint back. Chroma is beside it.
 
 A pixel's class is the colour with the smallest Euclidean distance in sRGB; equal distances go to the lowest index.
 """
@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -17,8 +18,10 @@ from torch import Tensor
 
 from ..errors import BadPalette
 from ..files import write_json
-from ..grey import grey_of
+from ..grey import grey_of, shown_in_grey
 from ..shapes import ClassIds, Grey, Pixels, Probabilities
+from .chroma import ChromaPalette
+from .oklab import oklab_of
 
 MOST_COLOURS = 255  # a class id is one byte, and 255 stays free for void
 SAMPLED_PIXELS = 100_000  # k-means sees at most this many pixels; more change the centres by less than one level
@@ -39,6 +42,7 @@ class Palette:
 
     colours: Float64[Tensor, "k 3"]
     name: str = "palette"
+    space: ClassVar[str] = "rgb"
 
     def __post_init__(self) -> None:
         k = len(self.colours)
@@ -91,8 +95,8 @@ class Palette:
             out.copy_(distances.argmin(dim=1))  # argmin takes the first of equals
         return ids.reshape(n, h, w)
 
-    def decode(self, ids: ClassIds) -> Pixels:
-        """Every pixel in the colour of its class.
+    def decode(self, ids: ClassIds, like: Pixels | None = None) -> Pixels:
+        """Every pixel in the colour of its class; how light some pictures are has no say in it.
 
         Raises:
             BadPalette: a class id that the palette does not have.
@@ -101,13 +105,28 @@ class Palette:
             raise BadPalette(f"class {int(ids.max())} asked of palette {self.name!r}, which has {len(self)} colours")
         return self._bytes()[ids.long()].permute(0, 3, 1, 2).contiguous()
 
-    def paint(self, probabilities: Probabilities) -> Pixels:
+    def paint(self, probabilities: Probabilities, like: Pixels | None = None) -> Pixels:
         """Every pixel in its likeliest colour; equal probabilities go to the lowest index."""
         return self.decode(probabilities.argmax(dim=1).to(torch.uint8))
 
+    def tinted(self, grey: Grey, probabilities: Probabilities) -> Pixels:
+        """Mean colours at the given grey values, whose mean of red, green and blue is the grey's, to rounding.
+
+        Where that would leave the range of bytes, the colour is made paler (never clipped).
+        """
+        mean = torch.einsum("nkhw,kc->nchw", probabilities, self.colours.float())
+        tint = mean - mean.mean(dim=1, keepdim=True)  # what is left of a colour without its grey
+        room = torch.where(tint > 0, 1 - grey, grey) / tint.abs().clamp_min(1e-6)
+        paler = room.amin(dim=1, keepdim=True).clamp(0, 1)
+        return ((grey + paler * tint) * 255).round().clamp(0, 255).to(torch.uint8)
+
+    def grey_shown(self, pixels: Pixels) -> Pixels:
+        """What the network sees, as people see it: in all three planes, rounded to a byte."""
+        return shown_in_grey(pixels)
+
     def save(self, path: Path) -> None:
         """Write the palette as JSON: name, space, range, colours."""
-        write_json(path, {"name": self.name, "space": "rgb", "range": "0..1", "colours": self._rounded()})
+        write_json(path, {"name": self.name, "space": self.space, "range": "0..1", "colours": self._rounded()})
 
     def _bytes(self) -> Tensor:
         return (self.colours * 255).round().to(torch.uint8)
@@ -122,8 +141,20 @@ def _snapped(colours: Tensor) -> Tensor:
     return torch.where((colours - whole).abs() < 255 * 0.5e-8, whole, colours)
 
 
-def fit_palette(pixels: Pixels, k: int, seed: int = 0, name: str | None = None) -> Palette:
-    """The k-means palette of some pictures, darkest colour first (Lloyd's algorithm from a k-means++ start).
+AnyPalette: TypeAlias = Palette | ChromaPalette
+
+
+def fit_palette(
+    pixels: Pixels, k: int, seed: int = 0, name: str | None = None, space: Literal["rgb", "oklab"] = "rgb"
+) -> AnyPalette:
+    """The k-means palette of some pictures (Lloyd's algorithm from a k-means++ start).
+
+    Args:
+        pixels: of the pictures.
+        k: colours, or chromas.
+        seed: of the sample and the start.
+        name: what to call the palette.
+        space: "rgb", darkest colour first; or "oklab", chromas alone, greyest first.
 
     Raises:
         BadPalette: k is out of range, or the pictures have fewer than k different colours.
@@ -136,14 +167,25 @@ def fit_palette(pixels: Pixels, k: int, seed: int = 0, name: str | None = None) 
     different = len(np.unique(colours, axis=0))
     if different < k:
         raise BadPalette(f"the pictures have {different} different colours, {k} were asked; ask for fewer colours")
-    means = KMeans(k, n_init=1, random_state=seed).fit(colours.astype(np.float64) / 255)
-    centres = np.clip(means.cluster_centers_, 0, 1)
+    if space == "oklab":
+        points = oklab_of(torch.from_numpy(colours.T[None, :, :, None].copy()))[0, 1:, :, 0].T.double().numpy()
+        centres = _centres(points, k, seed)
+        centres = centres[np.argsort(np.hypot(*centres.T), kind="stable")]
+        return ChromaPalette(torch.from_numpy(np.round(centres, 8)), name or f"chroma{k}")
+    centres = np.clip(_centres(colours.astype(np.float64) / 255, k, seed), 0, 1)
     centres = centres[np.argsort(centres.sum(axis=1), kind="stable")]
     return Palette(torch.from_numpy(np.round(centres, 8)), name or f"kmeans{k}")
 
 
-def load_palette(path: Path) -> Palette:
+def _centres(points: np.ndarray, k: int, seed: int) -> np.ndarray:
+    centres: np.ndarray = KMeans(k, n_init=1, random_state=seed).fit(points).cluster_centers_
+    return centres
+
+
+def load_palette(path: Path) -> AnyPalette:
     """A palette from JSON: an object with `colours`, or a bare list; each colour three numbers in 0 to 1 or `#rrggbb`.
+
+    In an object that has "oklab" as its `space`, a colour is two numbers, a and b.
 
     Raises:
         BadPalette: the file is missing, is not JSON, or is not a palette.
@@ -153,20 +195,28 @@ def load_palette(path: Path) -> Palette:
         given = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadPalette(f"palette {path} cannot be read ({error}); {expected}") from None
-    name = path.stem
+    name, space = path.stem, "rgb"
     if isinstance(given, dict):
-        if given.get("space", "rgb") != "rgb":
-            raise BadPalette(f"palette {path} is in space {given['space']!r}; expected 'rgb'")
+        space = given.get("space", space)
+        if space not in ("rgb", "oklab"):
+            raise BadPalette(f"palette {path} is in space {space!r}; expected 'rgb' or 'oklab'")
         name = str(given.get("name", name))
         given = given.get("colours")
     try:
-        colours = [_colour(value) for value in given]
+        colours = [_chroma(value) if space == "oklab" else _colour(value) for value in given]
     except (TypeError, ValueError, OverflowError) as error:
         raise BadPalette(f"palette {path} is not a list of colours ({error}); {expected}") from None
-    return Palette(torch.tensor(colours, dtype=torch.float64).reshape(-1, 3), name)
+    values = torch.tensor(colours, dtype=torch.float64)
+    return ChromaPalette(values.reshape(-1, 2), name) if space == "oklab" else Palette(values.reshape(-1, 3), name)
 
 
-def _colour(value: object) -> tuple[float, float, float]:
+def _chroma(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list) or len(value) != 2 or any(isinstance(v, bool | str) for v in value):
+        raise ValueError(f"{value!r} is not two numbers, a and b")
+    return tuple(float(v) for v in value)
+
+
+def _colour(value: object) -> tuple[float, ...]:
     if isinstance(value, str):
         digits = value.removeprefix("#")
         if len(digits) != 6:

@@ -1,5 +1,6 @@
 """`pixelwise palette …`, `data …` and `weights …`: what pixels can be, where they and networks come from."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,14 @@ import typer
 
 from .app import app
 from .options import Category, Data, Json, Labelled, Root, given, pictures_given
+
+
+class SpaceName(StrEnum):
+    """What the colours of a palette are."""
+
+    RGB = "rgb"
+    OKLAB = "oklab"
+
 
 palette_app = typer.Typer(help="Fit and show palettes: the colours that a pixel can be.", no_args_is_help=True)
 data_app = typer.Typer(help="List, check and fetch data sets.", no_args_is_help=True)
@@ -23,6 +32,7 @@ def palette_fit(
     root: Root = None,
     category: Category = None,
     num_colours: Annotated[int, typer.Option(help="Colours to find.")] = 24,
+    space: Annotated[SpaceName, typer.Option(help="Whole colours, or chroma alone.")] = SpaceName.RGB,
     seed: Annotated[int, typer.Option(help="Of k-means.")] = 0,
     json: Json = False,
 ) -> None:
@@ -33,7 +43,7 @@ def palette_fit(
     from ..data.load import load_data
 
     pictures = load_data(DataSettings.from_mapping(pictures_given(data, root, category))).train
-    palette = fit_palette(pictures.pixels, num_colours, seed, name=out.stem)
+    palette = fit_palette(pictures.pixels, num_colours, seed, name=out.stem, space=space.value)
     palette.save(out)
     console.show_palette(palette, json, out)
 

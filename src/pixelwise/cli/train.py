@@ -16,6 +16,11 @@ PaletteFile = Annotated[Path | None, typer.Option(help="Colours from a file; oth
 Kernel = Annotated[int | None, typer.Option(help="Side of the filters, in pixels. [3]")]
 NumFilters = Annotated[int | None, typer.Option(help="NF, filters of the first layer.")]
 NumColours = Annotated[int | None, typer.Option(help="NC, colours to choose from. [24, or the palette's]")]
+Space = Annotated[str | None, typer.Option(help="rgb, or oklab: chroma at the picture's own lightness. [rgb]")]
+Skips = Annotated[str | None, typer.Option(help="Connections of unet: some of quarter,half,whole; or none. [all]")]
+InputScale = Annotated[float | None, typer.Option(help="a, where cnn or unet is shown a x + b instead of x. [1]")]
+InputShift = Annotated[float | None, typer.Option(help="b of that. [0]")]
+InputPadding = Annotated[float | None, typer.Option(help="What its layers put around the picture. [0]")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training pictures.")]
 BatchSize = Annotated[int | None, typer.Option(help="Pictures a step.")]
 LearningRate = Annotated[float | None, typer.Option(help="Of Adam; the highest of a one-cycle schedule.")]
@@ -49,6 +54,11 @@ def train_colour(
     kernel: Kernel = None,
     num_filters: NumFilters = None,
     num_colours: NumColours = None,
+    space: Space = None,
+    skips: Skips = None,
+    input_scale: InputScale = None,
+    input_shift: InputShift = None,
+    input_padding: InputPadding = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
@@ -69,11 +79,15 @@ def train_colour(
     run's.
     """
     pictures = {**pictures_given(data, root, category), **given({"validation": validation, "patch": patch})}
-    sizes = {"kernel": kernel, "num_filters": num_filters, "num_colours": num_colours}
+    sizes = {"kernel": kernel, "num_filters": num_filters, "num_colours": num_colours, "space": space}
+    shown = {"input_scale": input_scale, "input_shift": input_shift, "input_padding": input_padding}
+    connections = None if skips is None else tuple(name for name in skips.split(",") if name not in ("", "none"))
     steps = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
     rule = {"optimizer": optimizer, "weight_decay": weight_decay, "precision": precision}
     training = given({**steps, **rule, "flips": flips, "keep": keep, "seed": seed})
-    _train(out, palette, resume, device, json, (model, pictures, given(sizes), training))
+    _train(
+        out, palette, resume, device, json, (model, pictures, given({**sizes, **shown, "skips": connections}), training)
+    )
 
 
 def _train(out: Path, palette: Path | None, resume: bool, device: str, json: bool, settings: GivenSettings) -> None:

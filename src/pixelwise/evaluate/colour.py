@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..classes.palette import Palette
+from ..classes.palette import AnyPalette
 from ..config import Split
 from ..counts import PixelCounts
 from ..data.batches import batch_size, in_order
 from ..data.pictures import Pictures
 from ..errors import BadData, Diverged
-from ..grey import shown_in_grey
 from ..models.answer import logits_of
 from ..models.lookup import GreyTable, Lookup
 from ..picture_metrics import ciede2000, colourfulness, psnr, squared_error
@@ -65,7 +64,7 @@ class ColourEvaluation:
 
 def evaluate_colour(
     model: nn.Module,
-    palette: Palette,
+    palette: AnyPalette,
     table: GreyTable,
     pictures: Pictures,
     *,
@@ -97,7 +96,8 @@ def evaluate_colour(
         own.add(logits, ids)
         from_table.add(lookup(seen), ids)
         majority.add(table.shares.log().view(1, k, 1, 1).expand_as(logits), ids)
-        likeness.add(some.pixels, answer=palette.paint(logits), ceiling=palette.decode(ids))
+        answer, ceiling = palette.paint(logits, some.pixels), palette.decode(ids, some.pixels)
+        likeness.add(some.pixels, grey=palette.grey_shown(some.pixels), answer=answer, ceiling=ceiling)
     return ColourEvaluation(
         task="colour",
         model=names[0],
@@ -130,8 +130,7 @@ class _Likeness:
         self._sums: dict[str, float] = {}
         self._pictures = 0
 
-    def add(self, truth: Pixels, *, answer: Pixels, ceiling: Pixels) -> None:
-        grey = shown_in_grey(truth)
+    def add(self, truth: Pixels, *, grey: Pixels, answer: Pixels, ceiling: Pixels) -> None:
         for suffix, shown in (("", answer), ("_grey", grey), ("_ceiling", ceiling)):
             error = squared_error(shown, truth)
             self._gather(f"psnr{suffix}", psnr(error).sum().item())

@@ -11,7 +11,7 @@ from ..accounting.finetuning import fine_tuning
 from ..accounting.measure import measured
 from ..environment import environment
 from ..files import write_json
-from .job import Stopping
+from .job import Job, Stopping
 
 MULTIPLY_ADDS = 70e9  # a second on two cores of 2023, of pretrained networks, measured
 OTHERWISE = 12.0  # seconds for starting a process and predicting, measured
@@ -19,7 +19,7 @@ RECEIPT = "cost.json"
 
 
 @dataclass(frozen=True)
-class CostJob:
+class CostJob(Job):
     """One step of fine-tuning, costed.
 
     Args:

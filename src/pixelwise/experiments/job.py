@@ -4,10 +4,11 @@ A job's name says how it differs from its network's usual settings, so that two 
 it, and a run of other settings never takes its place.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -31,39 +32,36 @@ VALIDATED_SECONDS = 0.06  # a picture that is only looked at, measured
 Stopping = Callable[[], bool]
 
 
-class Job(Protocol):
+class Job(ABC):
     """Something that a study needs done once."""
 
+    alone: ClassVar[bool] = False  # whether it measures what others beside it would change
+
     @property
+    @abstractmethod
     def name(self) -> str:
         """Its folder, below the study's runs."""
-        ...
 
     @property
+    @abstractmethod
     def expected_seconds(self) -> float:
         """About how long it takes, on two cores that do nothing else."""
-        ...
 
-    @property
-    def alone(self) -> bool:
-        """Whether it measures what others beside it would change."""
-        ...
-
+    @abstractmethod
     def done(self, runs: Path) -> bool:
         """Whether its folder has all that it is to have."""
-        ...
 
+    @abstractmethod
     def work(self, runs: Path, stopping: Stopping) -> Iterator[float]:
         """Do it, or go on with it, yielding the share that is done.
 
         Raises:
             PixelwiseError: as trainings do; Interrupted when `stopping` said so.
         """
-        ...
 
 
 @dataclass(frozen=True)
-class ColourJob:
+class ColourJob(Job):
     """A training to colour.
 
     Args:
@@ -75,7 +73,6 @@ class ColourJob:
     plan: Plan
     palette: Path
     pictures: int
-    alone: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -105,7 +102,7 @@ class ColourJob:
 
 
 @dataclass(frozen=True)
-class SegmentJob:
+class SegmentJob(Job):
     """A fine-tuning to segment.
 
     Args:
@@ -117,7 +114,6 @@ class SegmentJob:
     plan: SegmentPlan
     pictures: int
     validated: int = 100
-    alone: ClassVar[bool] = False
 
     @property
     def name(self) -> str:

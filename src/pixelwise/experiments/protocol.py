@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..classes.palette import fit_palette, load_palette
 from ..config import DataSettings
@@ -83,7 +83,7 @@ class Protocol:
     def _flower_data(self) -> dict[str, Any]:
         return {"name": "flowers17", "root": str(self.root) if self.root else None}
 
-    def palette(self, space: str = "rgb") -> Path:
+    def palette(self, space: Literal["rgb", "oklab"] = "rgb") -> Path:
         """The file with the study's palette of a kind, which is made if it is not there yet."""
         path = self.out / "palettes" / f"{space}{COLOURS}.json"
         if not path.is_file():
@@ -91,7 +91,7 @@ class Protocol:
             if given and given.is_file():
                 load_palette(given).save(path)
             else:
-                fit_palette(self.pictures.train.pixels, COLOURS, 0).save(path)
+                fit_palette(self.pictures.train.pixels, COLOURS, 0, space=space).save(path)
         return path
 
     def colour(
@@ -143,17 +143,17 @@ class Protocol:
             sweep(folder)
 
 
-def full(out: Path, root: Path | None = None) -> Protocol:
-    """The study as it is meant: three seeds, 25 epochs."""
-    return Protocol(out=out, root=root)
+def full(out: Path, root: Path | None = None, seeds: int | None = None) -> Protocol:
+    """The study as it is meant: 25 epochs, three seeds unless another number is given."""
+    return Protocol(out=out, root=root, seeds=tuple(range(seeds or 3)))
 
 
-def quick(out: Path, root: Path | None = None) -> Protocol:
-    """A trial of everything in minutes: one seed, two epochs."""
+def quick(out: Path, root: Path | None = None, seeds: int | None = None) -> Protocol:
+    """A trial of everything in minutes: two epochs, one seed unless another number is given."""
     return Protocol(
         out=out,
         root=root,
-        seeds=(0,),
+        seeds=tuple(range(seeds or 1)),
         epochs=2,
         chroma_epochs=2,
         short_epochs=2,

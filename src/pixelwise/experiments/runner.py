@@ -26,6 +26,7 @@ from ..files import write_json
 from .job import Job, Stopping
 
 TOLD_EVERY = 0.25  # seconds between two words about one job
+SIDE_BY_SIDE = 1.35  # times as much is done in the same time by a process on each core, measured on two cores
 WAIT = 0.5  # seconds until the processes are looked after again
 
 
@@ -46,6 +47,11 @@ def cores() -> int:
 def missing(jobs: Sequence[Job], runs: Path) -> list[Job]:
     """Those that are not done, each once, in their order."""
     return [job for job in {job.name: job for job in jobs}.values() if not job.done(runs)]
+
+
+def expected_seconds(alone: float, at_once: int) -> float:
+    """About how long jobs take that would take so long one after the other on all cores."""
+    return alone / SIDE_BY_SIDE if at_once > 1 else alone
 
 
 def run_jobs(jobs: Sequence[Job], runs: Path, stopping: Stopping, at_once: int = 1) -> Iterator[News]:
@@ -110,18 +116,21 @@ def _in_processes(jobs: Sequence[Job], runs: Path, stopping: Stopping, count: in
     workers = [context.Process(target=_work, args=given, daemon=True) for _ in range(count)]
     for worker in workers:
         worker.start()
+    told: set[str] = set()  # jobs that came to an end, good or bad
     try:
-        yield from _heard(workers, news, stop, stopping)
+        for item in _heard(workers, news, stop, stopping):
+            told |= {item.name} if item.share == 1 else set()
+            yield item
     finally:
         stop.set()
         for worker in workers:
             worker.join()
     if stopping():
         raise Interrupted("stopped; all of it is kept: the same command goes on from there")
-    left = missing(jobs, runs)
-    for job, worker in zip(left, workers, strict=False):
-        if worker.exitcode:
-            yield News(job.name, 1.0, f"its process ended with {worker.exitcode}, perhaps for want of memory")
+    ended = ", ".join(str(worker.exitcode) for worker in workers if worker.exitcode)
+    for job in missing(jobs, runs):
+        if job.name not in told:
+            yield News(job.name, 1.0, f"its process ended with {ended}, perhaps for want of memory; try fewer --jobs")
 
 
 def _heard(workers: Sequence[BaseProcess], news: Any, stop: Any, stopping: Stopping) -> Iterator[News]:  # noqa: ANN401

@@ -1,12 +1,12 @@
 """The questions by name: a new one is one more file here and one more line in the table."""
 
 from ..errors import UnknownName
-from . import affine, batches, deeplab, labelled, memory, plain, skips
+from . import affine, batches, deeplab, labelled, memory, palettes, plain, skips
 from .experiment import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
-    for module in (plain, affine, skips, batches, deeplab, labelled, memory)
+    for module in (plain, affine, skips, palettes, batches, deeplab, labelled, memory)
 }
 
 

@@ -7,10 +7,9 @@ tiles fit together as if the picture had gone through whole.
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..classes.palette import Palette
-from ..grey import grey_of
+from ..classes.palette import AnyPalette
 from ..models.answer import logits_of
 from ..models.conv import MyConv2d
 from ..models.lookup import Lookup
@@ -20,17 +19,17 @@ TILE = 448  # pixels; a multiple of every network's halvings
 UNKNOWN_REACH = 64  # pixels, for networks that are not built on MyConv2d
 
 
-def colourize(model: nn.Module, palette: Palette, picture: Rgb) -> Rgb:
+def colourize(model: nn.Module, palette: AnyPalette, picture: Rgb) -> Rgb:
     """A picture in colour, in its own size; only its grey is looked at.
 
     Every pixel takes the mean colour of its probabilities, moved along to the true grey value, so that the picture's
     own light stays; where that would leave the range of bytes, the colour is made paler (never clipped).
     """
-    grey = grey_of(picture.unsqueeze(0))
+    grey = palette.see(picture.unsqueeze(0))
     coloured = torch.empty_like(picture)
     for rows, columns, seen, inner in _tiles(grey, reach_of(model)):
         probabilities = logits_of(model, seen)[inner].softmax(dim=1)
-        coloured[:, rows, columns] = tinted(palette, grey[:, :, rows, columns], probabilities)[0]
+        coloured[:, rows, columns] = palette.tinted(grey[:, :, rows, columns], probabilities)[0]
     return coloured
 
 
@@ -44,15 +43,6 @@ def reach_of(model: nn.Module) -> int:
     if not kernels:
         return 0 if isinstance(model, Lookup) else UNKNOWN_REACH
     return 24 * max(1, max(kernels) // 2)
-
-
-def tinted(palette: Palette, grey: Grey, probabilities: Tensor) -> Tensor:
-    """Mean colours at the given grey values, as bytes; their mean of red, green and blue is the grey's, to rounding."""
-    mean = torch.einsum("nkhw,kc->nchw", probabilities, palette.colours.float())
-    tint = mean - mean.mean(dim=1, keepdim=True)  # what is left of a colour without its grey
-    room = torch.where(tint > 0, 1 - grey, grey) / tint.abs().clamp_min(1e-6)
-    paler = room.amin(dim=1, keepdim=True).clamp(0, 1)
-    return ((grey + paler * tint) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def _tiles(grey: Grey, margin: int) -> Iterator[tuple[slice, slice, Grey, tuple[slice, ...]]]:

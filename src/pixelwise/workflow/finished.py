@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..classes.palette import Palette
+from ..classes.palette import AnyPalette
 from ..config import DataSettings, Split
 from ..data.images import KEEP_ALPHA, open_picture, save_picture
 from ..data.load import load_data
@@ -28,7 +28,7 @@ class Trained:
 
     plan: Plan
     model: nn.Module
-    palette: Palette
+    palette: AnyPalette
     table: GreyTable
 
 

@@ -39,15 +39,16 @@ class Plan:
             sizes: names and values of `ModelSettings`.
             training: names and values of `TrainSettings`.
             begun: the plan of a run that is to go on.
-            palette_file: says how many colours there are, where the sizes do not.
+            palette_file: says how many colours there are and of which kind, where the sizes do not.
 
         Raises:
             UnknownName: no model of that name.
             BadSetting: a setting is unknown or out of range.
             BadPalette: the palette cannot be read.
         """
-        if palette_file and "num_colours" not in sizes:
-            sizes = {**sizes, "num_colours": len(load_palette(palette_file))}
+        if palette_file:
+            palette = load_palette(palette_file)
+            sizes = {"num_colours": len(palette), "space": palette.space, **sizes}
         name = model or (begun.model.name if begun else ModelSettings().name)
         usual = entry(name)
         old = begun.to_mapping() if begun else {"data": {}, "model": usual.model, "train": usual.train}

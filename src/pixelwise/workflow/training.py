@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..classes.palette import Palette, fit_palette, load_palette
+from ..classes.palette import AnyPalette, fit_palette, load_palette
 from ..data.batches import Encoded, PictureFeed, in_order
 from ..data.load import load_data
 from ..data.pictures import DataSet, Pictures, evenly_spaced
@@ -14,7 +14,6 @@ from ..errors import BadRun, BadSetting
 from ..evaluate.colour import evaluate_colour
 from ..evaluate.pixels import count_pixels
 from ..files import write_json
-from ..grey import shown_in_grey
 from ..models.answer import logits_of
 from ..models.build import build_model
 from ..models.lookup import GreyTable, Lookup
@@ -67,12 +66,15 @@ def train_colour(
 
 
 def _begin(run: Run, plan: Plan, data: DataSet, palette_file: Path | None) -> None:
-    k = plan.model.num_colours
-    palette = load_palette(palette_file) if palette_file else fit_palette(data.train.pixels, k, plan.train.seed)
+    k, space = plan.model.num_colours, plan.model.space
+    given = load_palette(palette_file) if palette_file else None
+    palette = given or fit_palette(data.train.pixels, k, plan.train.seed, space=space)
     if len(palette) != k:
         raise BadSetting(
             f"palette {palette_file} has {len(palette)} colours, num_colours is {k}; leave num_colours out"
         )
+    if palette.space != space:
+        raise BadSetting(f"palette {palette_file} is of space {palette.space}, space is {space}; leave space out")
     initial_model(plan, None)  # a model that cannot be built must not leave a folder behind
     run.begin({**plan.to_mapping(), "data_sha256": fingerprints_of(data)}, palette, fit_table(palette, data.train))
 
@@ -84,7 +86,7 @@ def initial_model(plan: Plan, table: GreyTable | None) -> nn.Module:
         return build_model(plan.model, table)
 
 
-def _classes_of(run: Run, plan: Plan, data: DataSet, palette_file: Path | None) -> tuple[Palette, GreyTable]:
+def _classes_of(run: Run, plan: Plan, data: DataSet, palette_file: Path | None) -> tuple[AnyPalette, GreyTable]:
     """The run's palette and table, if plan, pictures and palette are still those it was begun with."""
     check_begun_so(run, Plan.of_run(run).to_mapping(), {**plan.to_mapping(), "data_sha256": fingerprints_of(data)})
     palette = run.palette()
@@ -93,13 +95,15 @@ def _classes_of(run: Run, plan: Plan, data: DataSet, palette_file: Path | None) 
     return palette, run.table()
 
 
-def fit_table(palette: Palette, pictures: Pictures) -> GreyTable:
+def fit_table(palette: AnyPalette, pictures: Pictures) -> GreyTable:
     """The grey-to-class counts of some pictures."""
     seen = ((seen, palette.encode(some.pixels)) for some, seen in in_order(pictures, palette, TABLE_BATCH))
     return GreyTable.fitted(len(palette), seen)
 
 
-def _fitting(training: Training, palette: Palette, data: DataSet, device: torch.device) -> Iterator[StepRow | EpochRow]:
+def _fitting(
+    training: Training, palette: AnyPalette, data: DataSet, device: torch.device
+) -> Iterator[StepRow | EpochRow]:
     if training.finished:
         return iter(())
     train, validation = (PictureFeed(palette, Encoded.by(palette, part)) for part in (data.train, data.validation))
@@ -120,7 +124,7 @@ def _finish(run: Run, data: DataSet) -> None:
     save_figure(gallery(rows, f"{title}: test pictures"), run / "gallery.png")
 
 
-def validation_lookup(palette: Palette, table: GreyTable, validation: Pictures) -> tuple[float, float] | None:
+def validation_lookup(palette: AnyPalette, table: GreyTable, validation: Pictures) -> tuple[float, float] | None:
     """The lookup's cross-entropy and accuracy on the validation split, if there is one."""
     if not len(validation):
         return None
@@ -128,11 +132,12 @@ def validation_lookup(palette: Palette, table: GreyTable, validation: Pictures) 
     return counts.cross_entropy, counts.accuracy
 
 
-def gallery_rows(models: Mapping[str, nn.Module], palette: Palette, shown: Pictures) -> dict[str, torch.Tensor]:
+def gallery_rows(models: Mapping[str, nn.Module], palette: AnyPalette, shown: Pictures) -> dict[str, torch.Tensor]:
     """What a gallery shows of some pictures: grey, truth, truth in palette colours, and each model's answer."""
     rows = {
-        "what the network sees": shown_in_grey(shown.pixels),
+        "what the network sees": palette.grey_shown(shown.pixels),
         "truth": shown.pixels,
-        f"truth in {len(palette)} colours": palette.decode(palette.encode(shown.pixels)),
+        f"truth in {len(palette)} colours": palette.decode(palette.encode(shown.pixels), shown.pixels),
     }
-    return rows | {name: palette.paint(logits_of(model, palette.see(shown.pixels))) for name, model in models.items()}
+    answers = {name: logits_of(model, palette.see(shown.pixels)) for name, model in models.items()}
+    return rows | {name: palette.paint(logits, shown.pixels) for name, logits in answers.items()}
