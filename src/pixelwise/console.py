@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,10 +17,14 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from .accounting.costs import Costs
-from .classes.palette import Palette
+from .classes.palette import AnyPalette
 from .data.findings import Report
 from .evaluate.colour import ColourEvaluation
 from .evaluate.segment import SegmentEvaluation
+from .experiments.experiment import Experiment
+from .experiments.job import Job
+from .experiments.protocol import Protocol
+from .experiments.runner import News, expected_seconds, missing
 from .report.cost_text import (
     cost_table,
     formula_values,
@@ -34,6 +38,8 @@ from .report.step_text import step_formulas, step_heading, step_layers, step_rem
 from .report.tables import Table, segment_values_of, values_of
 from .train import EpochRow, StepRow
 from .workflow.segmenting import FillRow, NoteRow, Row
+
+RUNS_REMEMBERED = 600.0  # seconds by which the time left of a study is judged: its trainings are of many kinds
 
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
@@ -71,7 +77,7 @@ def print_table(title: str, table: Table) -> None:
     stdout.print(shown)
 
 
-def show_palette(palette: Palette, as_json: bool, file: Path | None = None) -> None:
+def show_palette(palette: AnyPalette, as_json: bool, file: Path | None = None) -> None:
     """A palette's colours as swatches with their names, or as JSON."""
     if as_json:
         where = {"file": str(file)} if file else {}
@@ -155,6 +161,45 @@ def show_segment_training(rows: Iterable[Row], name: str, epochs: int) -> list[E
     return show_training(steps, name, epochs)
 
 
+def show_missing(questions: Sequence[Experiment], protocol: Protocol, at_once: int, as_json: bool) -> None:
+    """What a study would run, question by question, and about how long that takes."""
+    asked = {job.name: (question.name, job) for question in questions for job in question.jobs(protocol)}
+    open_jobs = missing([job for _, job in asked.values()], protocol.runs)
+    seconds = {job.name: job.expected_seconds for job in open_jobs}
+    whole = round(expected_seconds(sum(seconds.values()), at_once))
+    if as_json:
+        runs = [{"experiment": asked[name][0], "run": name, "seconds": round(s)} for name, s in seconds.items()]
+        print_json({"runs": runs, "seconds": whole, "at_once": at_once})
+        return
+    lines = [[name, asked[name][0], f"{s:.0f}"] for name, s in seconds.items()]
+    print_table(f"{len(lines)} of {len(asked)} runs are missing", Table(["run", "for", "seconds"], lines))
+    stdout.print(Text(f"about {max(1, round(whole / 60))} minutes on two cores, {at_once} at once"))
+
+
+def show_runs(news: Iterable[News], jobs: Sequence[Job]) -> dict[str, str]:
+    """Runs a study's jobs to their end under one bar over all, with a line for each that ends.
+
+    Returns:
+        Why some failed, by their names.
+    """
+    expected = {job.name: job.expected_seconds for job in jobs}
+    shares = dict.fromkeys(expected, 0.0)
+    failures: dict[str, str] = {}
+    with _progress(TextColumn("{task.percentage:>3.0f} %"), remembered=RUNS_REMEMBERED) as progress:
+        task = progress.add_task("", total=sum(expected.values()) or 1)
+        for item in news:
+            shares[item.name] = item.share
+            done = [*shares.values()].count(1.0)
+            if item.failure:
+                failures[item.name] = item.failure
+            if item.share == 1:
+                words = f"failed: {item.failure}" if item.failure else "done"
+                progress.console.print(Text(f"run {done:{len(str(len(jobs)))}}/{len(jobs)}  {item.name}: {words}"))
+            gone = sum(expected[name] * share for name, share in shares.items())
+            progress.update(task, completed=gone, description=f"{done} of {len(jobs)} runs")
+    return failures
+
+
 def print_costs(costs: Costs, doubled: bool, formulas: bool) -> None:
     """What a network costs: in all, layer by layer, and a training step."""
     account, step = costs.account, costs.step
@@ -189,7 +234,7 @@ def _line(row: EpochRow, epochs: int) -> str:
     return f"{line}  {row.seconds:.1f} s"
 
 
-def _progress(*columns: Any) -> Progress:  # noqa: ANN401 - rich's columns and plain strings
+def _progress(*columns: Any, remembered: float = 30.0) -> Progress:  # noqa: ANN401 - rich's columns and strings
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
@@ -199,6 +244,7 @@ def _progress(*columns: Any) -> Progress:  # noqa: ANN401 - rich's columns and p
         TimeRemainingColumn(),
         console=stderr,
         transient=True,
+        speed_estimate_period=remembered,
     )
 
 

@@ -25,7 +25,7 @@ Printed: TypeAlias = Any  # text, or a piece of MathML
 
 def unicode_formula(formula: sympy.Basic) -> str:
     """As text for a terminal: 37·NF·H·W/16, ⌈H/8⌉, round(3·H/64)."""
-    return str(_Unicode().doprint(formula))
+    return str(Unicode().doprint(formula))
 
 
 def latex_formula(formula: sympy.Basic) -> str:
@@ -142,7 +142,7 @@ class _OnOneLine:
         raise NotImplementedError
 
 
-class _Unicode(_OnOneLine, StrPrinter):  # type: ignore[misc]
+class Unicode(_OnOneLine, StrPrinter):  # type: ignore[misc]
     """To Unicode text."""
 
     def _product(self, negative: bool, above: list[str], below: list[str]) -> str:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from ..errors import BadSetting
 from ..files import replacing
 from ..shapes import Pixels, RgbOfAnySize
 from ..train import EpochRow
@@ -17,6 +19,7 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
 GAP = 2  # white pixels between pictures
 INCHES_WIDE = 12.0
 DPI = 110
+PICTURES_DPI = 300  # of what stands as pixels in a drawing of lines
 
 
 def curve(
@@ -78,7 +81,7 @@ def gallery(rows: Mapping[str, Pixels], title: str) -> Figure:
         rows: label to n pictures; n and the size are the same in all.
         title: above the rows.
     """
-    whole = torch.cat([_side_by_side(pixels) for pixels in rows.values()], dim=1)[:, GAP:]
+    whole = joined(list(rows.values()))
     _, height, width = whole.shape
     high = INCHES_WIDE * 0.86 * height / width + 0.5
     figure = Figure(figsize=(INCHES_WIDE, high), layout="constrained")
@@ -119,7 +122,29 @@ def photographs(rows: Sequence[Sequence[RgbOfAnySize]], headings: Sequence[str])
     return figure
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def joined(rows: Sequence[Pixels]) -> RgbOfAnySize:
+    """Rows of pictures as one picture, with white between them: `gallery` without its labels."""
+    return torch.cat([_side_by_side(pixels) for pixels in rows], dim=1)[:, GAP:]
+
+
+def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> None:
     """Write a figure as PNG, whole or not at all."""
     with replacing(path) as beside:
-        figure.savefig(beside, dpi=DPI, format="png")
+        figure.savefig(beside, dpi=dpi, format="png")
+
+
+def save_vector(figure: Figure, path: Path) -> None:
+    """Write a figure as PDF or SVG, as the end of the path says, whole or not at all; the same figure, the same bytes.
+
+    A PDF has its fonts within it as TrueType, an SVG has letters as outlines: neither needs fonts where it is read.
+
+    Raises:
+        BadSetting: the path ends otherwise.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in ("pdf", "svg"):
+        raise BadSetting(f"{path} cannot be drawn in lines; expected a name that ends in .pdf or .svg")
+    dated = {"pdf": "CreationDate", "svg": "Date"}[kind]
+    own = matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "pixelwise"})
+    with replacing(path) as beside, own:
+        figure.savefig(beside, dpi=PICTURES_DPI, format=kind, metadata={dated: None})

@@ -1,5 +1,8 @@
 """Evaluations side by side: one row a model, the baselines beside them, the columns said once."""
 
+import csv
+import html
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +23,41 @@ class Table:
         ruler = ["---", *["---:"] * (len(self.headings) - 1)]
         lines = [self.headings, ruler, *self.rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+    def text(self) -> str:
+        """The table in columns of letters of one width, numbers to the right."""
+        lines = [self.headings, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        padded = (
+            [
+                cell.ljust(width) if i == 0 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ]
+            for line in lines
+        )
+        return "".join("  ".join(line).rstrip() + "\n" for line in padded)
+
+    def csv(self) -> str:
+        """The table as comma-separated values."""
+        written = io.StringIO()
+        csv.writer(written, lineterminator="\n").writerows([self.headings, *self.rows])
+        return written.getvalue()
+
+    def html(self) -> str:
+        """The table as a piece of HTML."""
+        head = "".join(f"<th>{html.escape(heading)}</th>" for heading in self.headings)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in self.rows
+        )
+        return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
+
+    def to_mapping(self) -> list[dict[str, str]]:
+        """A mapping from headings to cells for each row, as JSON can hold it; headings that come again are numbered."""
+        names = [
+            f"{name} {self.headings[:i].count(name) + 1}" if name in self.headings[:i] else name
+            for i, name in enumerate(self.headings)
+        ]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
 def values_of(e: ColourEvaluation) -> list[tuple[str, str]]:
