@@ -27,6 +27,7 @@ FLOORS = [
     "report",
     "workflow",
     "experiments",
+    "study",
     "demo console",
     "cli",
 ]

@@ -1,7 +1,8 @@
 """How many labelled pictures does fine-tuning need, and does more than the last layer help?
 
 The default network on Oxford 17 flowers: the last layer from 1, 2, 5, 10, 20, 50 and all labelled pictures; the head
-and the whole network from few and from all, where each sees about as many pictures in all.
+and the whole network from few and from all, where each sees about as many pictures in all. From all it takes minutes,
+so that there is one run.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from .experiment import Experiment
 from .protocol import Protocol, Setting
 
 SEEN = 320  # pictures that a deep fine-tuning sees in all, with repetition
-MOST_EPOCHS = 8  # of few pictures, since every epoch ends with a look at the validation pictures
+MOST_EPOCHS = 4  # of few pictures, since every epoch ends with a look at the validation pictures
 DEEP_BATCH = 4
 
 
@@ -24,7 +25,8 @@ def deep(protocol: Protocol, learn: str, labelled: int) -> Setting:
     """More than the last layer, from so many labelled pictures."""
     count = labelled or len(protocol.flowers.train)
     training = {"batch_size": DEEP_BATCH, "epochs": max(1, min(MOST_EPOCHS, SEEN // count))}
-    return protocol.segment(label((learn,), labelled), {"labelled": labelled, "learn": (learn,)}, training)
+    model = {"labelled": labelled, "learn": (learn,)}
+    return protocol.segment(label((learn,), labelled), model, training, once=not labelled)
 
 
 def label(learn: Sequence[str], labelled: int) -> str:

@@ -10,9 +10,8 @@ from .protocol import Protocol, Setting
 
 def settings(protocol: Protocol) -> list[Setting]:
     """Both networks and the lookup, with both palettes."""
-    training = {"epochs": protocol.chroma_epochs}
     return [
-        protocol.colour(f"{model}, {space}", model, {"space": space}, {} if model == "lookup" else training)
+        protocol.colour(f"{model}, {space}", model, {"space": space})
         for space in ("rgb", "oklab")
         for model in ("lookup", "cnn", "unet")
     ]

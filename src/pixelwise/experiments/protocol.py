@@ -41,7 +41,6 @@ class Protocol:
         root: that holds the data; None: where they were downloaded to.
         seeds: of weights, order and drawn pictures.
         epochs: of the exercise's trainings.
-        chroma_epochs: of the trainings that compare palettes.
         short_epochs: of those that compare beginnings.
         batches: pictures a step.
         labelled: numbers of labelled pictures; 0: all.
@@ -53,11 +52,10 @@ class Protocol:
     root: Path | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
     epochs: int = 25
-    chroma_epochs: int = 15
     short_epochs: int = 10
     batches: tuple[int, ...] = (10, 50, 100, 200)
     labelled: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 0)
-    deep: tuple[int, ...] = (5, 0)
+    deep: tuple[int, ...] = (20, 0)
     quick: bool = False
 
     @property
@@ -111,11 +109,13 @@ class Protocol:
         ]
         return Setting(label, tuple(ColourJob(plan, palette, count) for plan in plans))
 
-    def segment(self, label: str, model: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> Setting:
-        """A network fine-tuned on the flowers, once for every seed."""
+    def segment(
+        self, label: str, model: Mapping[str, Any], training: Mapping[str, Any] | None = None, once: bool = False
+    ) -> Setting:
+        """A network fine-tuned on the flowers, once for every seed, or once only where that takes long."""
         plans = [
             SegmentPlan.from_given(self._flower_data, dict(model), {**(training or {}), "seed": seed})
-            for seed in self.seeds
+            for seed in (self.seeds[:1] if once else self.seeds)
         ]
         count = model.get("labelled") or len(self.flowers.train)
         return Setting(label, tuple(SegmentJob(plan, count, len(self.flowers.validation)) for plan in plans))
@@ -155,7 +155,6 @@ def quick(out: Path, root: Path | None = None, seeds: int | None = None) -> Prot
         root=root,
         seeds=tuple(range(seeds or 1)),
         epochs=2,
-        chroma_epochs=2,
         short_epochs=2,
         batches=(50, 100),
         labelled=(1, 5, 0),

@@ -1,7 +1,7 @@
 """A write-up as values: sections of paragraphs, formulas, tables, figures and verdicts. PDF and HTML are views of it.
 
 Texts may hold `code`, *emphasis*, **strong**, [words](address) and $formulas$ in typst's mathematics; everything else
-stands as it is. A backslash takes the meaning from the sign behind it.
+stands as it is. A backslash takes the meaning from the sign behind it, except within code. Marks do not nest.
 """
 
 import re
@@ -17,11 +17,12 @@ MARKS = re.compile(
     r"\\(?P<plain>[\\`*$\[\]])"
     r"|`(?P<code>[^`]+)`"
     r"|\$(?P<math>(?:[^$\\]|\\.)+)\$"
-    r"|\*\*(?P<strong>[^*]+)\*\*"
-    r"|\*(?P<emphasis>[^*]+)\*"
-    r"|\[(?P<words>[^\]]+)\]\((?P<address>https?://[^)\s]+)\)"
+    r"|\*\*(?=\S)(?P<strong>(?:[^*\\]|\\.)+)(?<=\S)\*\*"
+    r"|\*(?=\S)(?P<emphasis>(?:[^*\\]|\\.)+)(?<=\S)\*"
+    r"|\[(?P<words>(?:[^\]\\]|\\.)+)\]\((?P<address>https?://[^)\s]+)\)"
 )
 MEANING = re.compile(r"([\\`*$\[\]])")
+TAKEN = re.compile(r"\\([\\`*$\[\]])")
 
 Kind = Literal["text", "code", "math", "strong", "emphasis", "link"]
 
@@ -46,10 +47,11 @@ def pieces(text: str) -> Iterator[Piece]:
         if kind == "plain":
             yield Piece("text", found["plain"])
         elif kind == "address":
-            yield Piece("link", found["words"], found["address"])
+            yield Piece("link", TAKEN.sub(r"\1", found["words"]), found["address"])
         else:
             kinds: dict[str, Kind] = {"code": "code", "math": "math", "strong": "strong", "emphasis": "emphasis"}
-            yield Piece(kinds[kind], found[kind])
+            words = found[kind] if kind in ("code", "math") else TAKEN.sub(r"\1", found[kind])
+            yield Piece(kinds[kind], words)
     if end < len(text):
         yield Piece("text", text[end:])
 
@@ -108,9 +110,9 @@ class FigureBlock:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a section's question is answered with, or that an answer is missing."""
+    """What a section's question is answered with, sentence by sentence; or that an answer is missing."""
 
-    text: str
+    sentences: Sequence[str]
     kind: Literal["answer", "missing"] = "answer"
 
 

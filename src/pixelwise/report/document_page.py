@@ -103,9 +103,9 @@ def _headings(sections: object) -> Iterator[str]:
 
 def _texts_of(block: Block) -> Iterator[str]:
     match block:
-        case Paragraph(text) | Verdict(text):
+        case Paragraph(text):
             yield text
-        case Points(items):
+        case Points(items) | Verdict(items):
             yield from items
         case TableBlock():
             yield from (block.caption, block.note, *block.table.headings)

@@ -29,6 +29,11 @@ def spread(values: Sequence[float], digits: int = 3, scale: float = 1.0, sign: s
     return mean if len(scaled) < 2 else f"{mean} ± {statistics.stdev(scaled):.{digits}f}"
 
 
+def signed(value: float, digits: int) -> str:
+    """A number with its sign, and a minus as wide as the plus."""
+    return f"{value:+,.{digits}f}".replace("-", "−")
+
+
 @dataclass(frozen=True)
 class Difference:
     """Between two settings: the first one's mean less the other's, its interval, and what that says.
@@ -54,11 +59,11 @@ class Difference:
 
     def told(self, digits: int = 3, scale: float = 1.0) -> str:
         """The difference with its interval, such as +0.076 (0.069 to 0.083)."""
-        mean = f"{scale * self.mean:+.{digits}f}"
+        mean = signed(scale * self.mean, digits)
         if self.margin is None:
             return mean
-        low, high = (scale * (self.mean + side * self.margin) for side in (-1, 1))
-        return f"{mean} ({low:+.{digits}f} to {high:+.{digits}f})"
+        low, high = (signed(scale * (self.mean + side * self.margin), digits) for side in (-1, 1))
+        return f"{mean} ({low} to {high})"
 
 
 def difference(own: Sequence[float], other: Sequence[float], more_is_better: bool = True) -> Difference:

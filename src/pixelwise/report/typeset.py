@@ -17,11 +17,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..errors import BadSetting
 from ..files import replacing
 from .document import Document, FigureBlock, Piece, pieces
+from .document_columns import columns, is_sideways, unbreakable
+from .document_words import in_words
 from .figures import save_vector
 
 SPECIAL = re.compile(r"([\\`*_$#@<>\[\]~/=+\-'\".])")
+LINE_ENDS = re.compile("[\n\r\v\f\x85\u2028\u2029]+")  # what typst takes for one
 PRINT_DPI = 220  # of pictures
-WIDE = 8  # columns, from which on a table's letters are smaller
+LONG = 20  # rows, from which on a table may go on on the next page
+PAGE_WIDTH, HIGHEST = 166.0, 105.0  # mm, of figures
+POINTS = 72 / 25.4  # of a millimetre
 MATHML = re.compile(r"<math.*?</math>", re.DOTALL)
 
 
@@ -51,9 +56,12 @@ def source_of(document: Document, figures: dict[int, str]) -> str:
     environment = Environment(
         loader=PackageLoader("pixelwise.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"marked": marked, "plain": plain, "quoted": quoted}
+    environment.filters |= {"marked": marked, "plain": plain, "quoted": quoted, "columns": columns, "words": in_words}
+    environment.filters |= {"sideways": lambda table: is_sideways(table, PAGE_WIDTH * POINTS), "parts": _parts}
     template = environment.get_template("document.typ.j2")
-    return template.render(document=document, figures=figures, identity=id, kind=lambda b: type(b).__name__, wide=WIDE)
+    widths = {id(block): _width(block) for block in _figures(document)}
+    known = {"figures": figures, "widths": widths, "identity": id, "long": LONG}
+    return template.render(document=document, kind=lambda block: type(block).__name__, **known)
 
 
 def marked(text: str) -> str:
@@ -63,23 +71,28 @@ def marked(text: str) -> str:
 
 def plain(text: str) -> str:
     """A text in typst's language in which nothing has a meaning."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split("\n")))
+    return SPECIAL.sub(r"\\\1", LINE_ENDS.sub(" ", text))
 
 
 def quoted(text: str) -> str:
     """A text as a string of typst's language."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
+    return '"' + LINE_ENDS.sub(" ", text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _typst(piece: Piece) -> str:
     if piece.kind == "math":
         return f"${piece.words}$"
-    if piece.kind == "code":
-        return f"#raw({quoted(piece.words)})"
+    if piece.kind == "code":  # the semicolon ends it: a bracket behind it would be its arguments
+        return f"#raw({quoted(piece.words)});"
     words = plain(piece.words)
     if piece.kind == "link":
-        return f"#link({quoted(piece.address)})[{words}]"
-    return {"text": words, "strong": f"#strong[{words}]", "emphasis": f"#emph[{words}]"}[piece.kind]
+        return f"#link({quoted(piece.address)})[{words}];"
+    return {"text": words, "strong": f"#strong[{words}];", "emphasis": f"#emph[{words}];"}[piece.kind]
+
+
+def _parts(cells: Sequence[str]) -> list[str]:
+    """What must not be broken in the cells of a column, in typst's language."""
+    return list(dict.fromkeys(marked(part) for cell in cells for part in unbreakable(cell)))
 
 
 def compiled(source: Path, kind: Literal["pdf", "html"]) -> bytes:
@@ -131,6 +144,12 @@ def png_of(block: FigureBlock, dpi: int) -> bytes:
     data = io.BytesIO()
     block.figure.savefig(data, dpi=dpi, format="png", metadata={"Software": None})
     return data.getvalue()
+
+
+def _width(block: FigureBlock) -> str:
+    """As wide as the page, or as high as two may stand on one."""
+    width, height = block.figure.get_size_inches()
+    return f"{min(PAGE_WIDTH, HIGHEST * width / height):.1f}mm"
 
 
 def _figures(document: Document) -> list[FigureBlock]:
