@@ -131,3 +131,20 @@ def _refuse(failures: dict[str, str]) -> None:
     if failures:
         name, reason = next(iter(failures.items()))
         raise BadRun(f"{len(failures)} of the runs failed, the first of them {name}: {reason}")
+
+
+@app.command("report")
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of finished runs.")],
+    out: Annotated[Path, typer.Option("--out", help="A name that ends in .pdf or .html.")],
+    json: Json = False,
+) -> None:
+    """Write runs up side by side: settings, curves, evaluations and pictures."""
+    from .. import console
+    from ..study.of_runs import report_runs
+
+    report_runs(runs, out)
+    if json:
+        console.print_json({"report": str(out), "runs": [str(run) for run in runs]})
+    else:
+        typer.echo(f"The report: {out.resolve()}")

@@ -30,6 +30,7 @@ class Setting:
 
     label: str
     jobs: tuple[Job, ...]
+    certain: bool = False  # whether there is no chance in it, so that one run says all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ class Protocol:
             Plan.from_given(model, self._colour_data, sizes, {**steps, **(training or {}), "seed": seed})
             for seed in (self.seeds[:1] if model == "lookup" else self.seeds)
         ]
-        return Setting(label, tuple(ColourJob(plan, palette, count) for plan in plans))
+        return Setting(label, tuple(ColourJob(plan, palette, count) for plan in plans), model == "lookup")
 
     def segment(
         self, label: str, model: Mapping[str, Any], training: Mapping[str, Any] | None = None, once: bool = False

@@ -9,7 +9,7 @@ from .document_words import in_words
 from .tables import Table
 
 NUMBER = re.compile(r"[+\-−±~≈<>≤≥(\[]*\s*\.?\d")
-PROSE = 28  # letters, above which a cell may stand on several lines
+PROSE = 32  # letters, above which a cell may stand on several lines
 BLANKS = re.compile(r"[ \t\n\r]+")
 SIGNS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|\\.|[()\[\]{}]| [+\-−=] ')
 LETTER, GAP = 4.3, 8.0  # points: a letter of a table on average, and what lies between two columns

@@ -3,7 +3,7 @@
 import base64
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,10 +23,13 @@ from .document import (
     Verdict,
     pieces,
 )
+from .document_columns import columns
+from .document_words import in_words
 from .figures import save_vector
 from .typeset import mathml, png_of
 
 SCREEN_DPI = 150  # of pictures
+HIGHEST = 42  # rem, of figures
 
 
 def write_html(document: Document, path: Path) -> None:
@@ -45,7 +48,8 @@ def write_html(document: Document, path: Path) -> None:
     def marked(text: str) -> Markup:
         return Markup("").join(_html(piece, shown) for piece in pieces(text))
 
-    environment.filters |= {"marked": marked, "anchor": anchor, "source": source_of}
+    environment.filters |= {"marked": marked, "anchor": anchor, "source": source_of, "words": in_words}
+    environment.filters |= {"columns": columns, "widest": _widest}
     environment.globals["formula"] = lambda equation: shown[(equation.math, True)]
     template = environment.get_template("document.html.j2")
     write_text(path, template.render(document=document, kind=lambda block: type(block).__name__))
@@ -65,6 +69,12 @@ def source_of(block: FigureBlock) -> str:
         path = Path(folder) / "figure.svg"
         save_vector(block.figure, path)
         return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _widest(block: FigureBlock) -> str:
+    """How wide a figure may be, so that a high one still fits a screen."""
+    width, height = block.figure.get_size_inches()
+    return f"{HIGHEST * width / height:.1f}rem"
 
 
 def _html(piece: Piece, formulas: dict[tuple[str, bool], Markup]) -> Markup:
@@ -94,11 +104,10 @@ def _texts(document: Document) -> Iterator[str]:
         yield from _texts_of(block)
 
 
-def _headings(sections: object) -> Iterator[str]:
-    for section in sections if isinstance(sections, list | tuple) else ():
-        if isinstance(section, Section):
-            yield section.heading
-            yield from _headings(section.sections)
+def _headings(sections: Sequence[Section]) -> Iterator[str]:
+    for section in sections:
+        yield section.heading
+        yield from _headings(section.sections)
 
 
 def _texts_of(block: Block) -> Iterator[str]:

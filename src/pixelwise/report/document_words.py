@@ -1,4 +1,4 @@
-"""A document's texts without their marks: for alternatives of figures, and for tables as text, Markdown, CSV and HTML."""
+"""A document's texts without their marks: for those who cannot see a figure, and for tables that stand alone."""
 
 import re
 
@@ -7,8 +7,8 @@ from .document import pieces
 from .tables import Table
 
 UPRIGHT = re.compile(r'(?:upright|op|bold|italic)\(("[^"]*"|\w+)\)')
-ROUNDED = re.compile(r"\b(ceil|floor)\(([^()]*)\)")
-BRACKETS = {"ceil": "⌈⌉", "floor": "⌊⌋"}
+ROUNDED = re.compile(r"\b(ceil|floor)\(((?:[^()]|\([^()]*\))*)\)")
+BRACKETS = {"ceil": ("⌈", "⌉"), "floor": ("⌊", "⌋")}
 RAISED = re.compile(r"\^(?:\((\d+)\)|(\d))")
 EXPONENT = re.compile(r"\^\((\w+)\)")
 
@@ -24,10 +24,10 @@ def table_in_words(table: Table) -> Table:
 
 
 def _formula_in_words(math: str) -> str:
-    """typst's mathematics as unicode_formula would write it; what it has no sign for stays as it is."""
+    """What is in typst's mathematics as unicode_formula would write it; what it has no sign for stays as it is."""
     plain = UPRIGHT.sub(r"\1", math).replace('"', "").replace(" thin ", "·").replace(" \\/ ", "/").replace("\\/", "/")
     before = ""
-    while plain != before:  # from the innermost rounding outwards
+    while plain != before:  # one rounding may be in another
         before, plain = plain, ROUNDED.sub(_rounded, plain)
     raised = RAISED.sub(lambda found: (found[1] or found[2]).translate(SUPERSCRIPTS), plain)
     return EXPONENT.sub(r"^\1", raised).replace("\\", "")
@@ -35,4 +35,4 @@ def _formula_in_words(math: str) -> str:
 
 def _rounded(found: re.Match[str]) -> str:
     left, right = BRACKETS[found[1]]
-    return f"{left}{found[2]}{right}"
+    return left + found[2].replace(" + ", "+").replace(" − ", "−") + right  # unbroken, as unicode_formula has it

@@ -95,11 +95,22 @@ def _panel(axes: Axes, panel: Panel, chosen: Mapping[str, Look]) -> None:
             markersize=SEED,
             markeredgewidth=0,
             color=look.colour,
-            alpha=0.55,
+            alpha=0.75,
+            zorder=3,
             label="_seeds",
         )
         means = [sum(by_x[x]) / len(by_x[x]) for x in places]
-        axes.plot(places, means, color=look.colour, marker=look.marker, markersize=4.5, linewidth=1.3, label=label)
+        axes.plot(
+            places,
+            means,
+            color=look.colour,
+            marker=look.marker,
+            markersize=5.5,
+            markerfacecolor="white",  # so that seeds near the mean are seen on it
+            markeredgewidth=1.0,
+            linewidth=1.2,
+            label=label,
+        )
     if panel.log_x:
         axes.set_xscale("log")
     ticks = panel.ticks or {x: f"{x:g}" for x in sorted({x for by_x in panel.points.values() for x in by_x})}

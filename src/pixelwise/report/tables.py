@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ class Table:
     def markdown(self) -> str:
         """The table as Markdown, numbers to the right."""
         ruler = ["---", *["---:"] * (len(self.headings) - 1)]
-        lines = [self.headings, ruler, *self.rows]
+        lines = [[_in_markdown(cell) for cell in line] for line in (self.headings, ruler, *self.rows)]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
     def text(self) -> str:
@@ -58,6 +59,11 @@ class Table:
             for i, name in enumerate(self.headings)
         ]
         return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+def _in_markdown(cell: str) -> str:
+    """A cell in which nothing ends the cell or the row; what has a backslash already stays."""
+    return re.sub(r"(?<!\\)\|", r"\|", " ".join(cell.splitlines()))
 
 
 def values_of(e: ColourEvaluation) -> list[tuple[str, str]]:

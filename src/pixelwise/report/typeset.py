@@ -20,6 +20,7 @@ from .document import Document, FigureBlock, Piece, pieces
 from .document_columns import columns, is_sideways, unbreakable
 from .document_words import in_words
 from .figures import save_vector
+from .tables import Table
 
 SPECIAL = re.compile(r"([\\`*_$#@<>\[\]~/=+\-'\".])")
 LINE_ENDS = re.compile("[\n\r\v\f\x85\u2028\u2029]+")  # what typst takes for one
@@ -57,7 +58,7 @@ def source_of(document: Document, figures: dict[int, str]) -> str:
         loader=PackageLoader("pixelwise.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"marked": marked, "plain": plain, "quoted": quoted, "columns": columns, "words": in_words}
-    environment.filters |= {"sideways": lambda table: is_sideways(table, PAGE_WIDTH * POINTS), "parts": _parts}
+    environment.filters |= {"sideways": _is_sideways, "parts": _parts}
     template = environment.get_template("document.typ.j2")
     widths = {id(block): _width(block) for block in _figures(document)}
     known = {"figures": figures, "widths": widths, "identity": id, "long": LONG}
@@ -88,6 +89,10 @@ def _typst(piece: Piece) -> str:
     if piece.kind == "link":
         return f"#link({quoted(piece.address)})[{words}];"
     return {"text": words, "strong": f"#strong[{words}];", "emphasis": f"#emph[{words}];"}[piece.kind]
+
+
+def _is_sideways(table: Table) -> bool:
+    return is_sideways(table, PAGE_WIDTH * POINTS)
 
 
 def _parts(cells: Sequence[str]) -> list[str]:

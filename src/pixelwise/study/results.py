@@ -89,6 +89,7 @@ class Outcome:
     label: str
     runs: Sequence[Finished]
     wanted: int  # runs that there are to be
+    certain: bool = False  # no chance is in it
 
     def values(self, value: str | Value) -> list[float]:
         """One for each run: of its evaluation by name, or by a function."""
@@ -97,9 +98,9 @@ class Outcome:
     def against(self, other: "Outcome", value: str | Value, more_is_better: bool = True) -> Difference:
         """How it differs from another setting.
 
-        A setting that is run once, because there is no chance in it, counts as a number and not as one of many.
+        A setting without chance in it counts as a number and not as one of many.
         """
-        own, others = (side.values(value) * (2 if side.wanted == 1 else 1) for side in (self, other))
+        own, others = (side.values(value) * (2 if side.certain else 1) for side in (self, other))
         return difference(own, others, more_is_better)
 
 
@@ -126,7 +127,7 @@ class Results:
         """A setting's finished runs."""
         runs = self.protocol.runs
         done = [Finished(Run(runs / job.name)) for job in setting.jobs if job.done(runs)]
-        return Outcome(setting.label, done, len(setting.jobs))
+        return Outcome(setting.label, done, len(setting.jobs), setting.certain)
 
     def of(self, experiment: Experiment) -> dict[str, Outcome]:
         """A question's settings by what they are called, those without any run too."""

@@ -11,6 +11,7 @@ from ..experiments.table import EXPERIMENTS
 from ..files import write_text
 from ..report.document import Document, FigureBlock, Paragraph, Points, Section, TableBlock, Verdict, escaped
 from ..report.document_page import write_html
+from ..report.document_words import table_in_words
 from ..report.figures import save_figure, save_vector
 from ..report.typeset import write_pdf
 from .affine import affine_section
@@ -87,7 +88,7 @@ def document_of(results: Results, parts: Sequence[Part]) -> Document:
         subtitle="The classic study of convolutional networks for pictures, measured",
         abstract=[Paragraph(_scope(results.protocol))],
         sections=[*sections, *closing, protocol_section(results, parts)],
-        colophon="Written by `pixelwise reproduce` from run folders; sentences that judge follow from numbers by rules.",
+        colophon="Written by `pixelwise reproduce` from run folders; sentences that judge follow rules.",
     )
 
 
@@ -111,8 +112,8 @@ def protocol_section(results: Results, parts: Sequence[Part]) -> Section:
             f"{len(data.test):,} for test, split by content; SHA-256 of the test pictures {data.test.sha256[:16]}…"
         )
         points.append(
-            f"training to colour: Adam at 0.001 in batches of 100, {protocol.epochs} epochs ({protocol.short_epochs} where "
-            "beginnings are compared), and the epoch of lowest validation loss is kept"
+            f"training to colour: Adam at 0.001 in batches of 100, {protocol.epochs} epochs ({protocol.short_epochs} "
+            "where beginnings are compared), and the epoch of lowest validation loss is kept"
         )
     if "c" in parts:
         flowers = protocol.flowers
@@ -143,7 +144,7 @@ def _verdicts(sections: Sequence[Section], above: str = "") -> Iterator[tuple[st
 
 def write_pieces(document: Document, out: Path) -> None:
     """Every table as text, Markdown, CSV and HTML, every figure as PNG and SVG; numbered in the document's order."""
-    tables = (block.table for block in document.blocks() if isinstance(block, TableBlock))
+    tables = (table_in_words(block.table) for block in document.blocks() if isinstance(block, TableBlock))
     for number, table in enumerate(tables, start=1):
         written = {"txt": table.text(), "md": table.markdown(), "csv": table.csv(), "html": table.html()}
         for ending, text in written.items():
