@@ -427,6 +427,35 @@ def test_palette_fit_and_show(pictures, finished, tmp_path):
     assert "6 colours" in ok("palette", "show", finished)
 
 
+def test_a_palette_of_chromas_is_fitted_shown_and_trained_with(pictures, tmp_path):
+    file, data = tmp_path / "chromas.json", ["--data", "folder", "--root", pictures]
+    ok("palette", "fit", *data, "--space", "oklab", "--num-colours", "4", "--out", file)
+    assert json.loads(file.read_text())["space"] == "oklab"
+    shown = json.loads(ok("palette", "show", file, "--json"))
+    assert len(shown["colours"]) == 4 and all(colour in ok("palette", "show", file) for colour in shown["colours"])
+    train = ["train", "colour", *data, "--model", "lookup", "--patch", "16"]
+    ok(*train, "--palette", file, "--out", tmp_path / "given")
+    ok(*train, "--space", "oklab", "--num-colours", "4", "--out", tmp_path / "fitted")
+    for run in ("given", "fitted"):
+        model = json.loads((tmp_path / run / "settings.json").read_text())["model"]
+        assert (model["space"], model["num_colours"]) == ("oklab", 4)
+    assert "leave space out" in error(*train, "--palette", file, "--space", "rgb", "--out", tmp_path / "other")
+    assert "space is 'lab'; expected rgb or oklab" in error(*train, "--space", "lab", "--out", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_the_network_is_shown_and_its_connections_are_options(pictures, tmp_path):
+    train = ["train", "colour", "--data", "folder", "--root", pictures, "--model", "unet", *TINY, "--epochs", "1"]
+    shown = {"input_scale": 2.0, "input_shift": -1.0, "input_padding": 0.5}
+    options = [text for name, value in shown.items() for text in (f"--{name.replace('_', '-')}", value)]
+    for given, skips in {"none": [], "whole,quarter": ["whole", "quarter"]}.items():
+        ok(*train, *options, "--skips", given, "--out", tmp_path / given)
+        model = json.loads((tmp_path / given / "settings.json").read_text())["model"]
+        assert model["skips"] == skips
+        assert {name: model[name] for name in shown} == shown
+    assert "skips is ('eighth',)" in error(*train, "--skips", "eighth", "--out", tmp_path / "other")
+
+
 def test_version_help_and_data_list():
     assert ok("--version") == f"pixelwise {__version__}\n"
     assert "colourize" in ok("--help")

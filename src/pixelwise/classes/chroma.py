@@ -18,11 +18,12 @@ from torch import Tensor
 from ..errors import BadPalette
 from ..files import write_json
 from ..shapes import ClassIds, Grey, Pixels, Probabilities
-from .oklab import encoded_of, light_of, linear_of, oklab_of, pixels_of
+from .oklab import chromas_of, encoded_of, light_of, linear_of, pixels_of
 
 MIDDLE = 0.7  # the lightness at which a chroma is shown by itself
 FARTHEST = 0.5  # from grey; no colour of a screen is farther than 0.33
-PICTURES_AT_ONCE = 1 << 17  # pixels; bounds the table of distances
+PIXELS_AT_ONCE = 1 << 15  # bounds the table of distances, as in an RGB palette
+SEEN_AT_ONCE = 1 << 20  # pixels of a photograph, whose light is worked out in strips
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,19 +75,27 @@ class ChromaPalette:
 
     def see(self, pixels: Pixels) -> Grey:
         """The network sees the grey of equal lightness, 0 to 1; a grey picture is seen as it is."""
-        return encoded_of(light_of(pixels) ** 3).clamp(0, 1)
+        n, _, h, w = pixels.shape
+        seen, rows = torch.empty(n, 1, h, w), max(1, SEEN_AT_ONCE // w)
+        for top in range(0, h, rows):
+            light = light_of(pixels[:, :, top : top + rows])
+            seen[:, :, top : top + rows] = encoded_of(light**3).clamp(0, 1)
+        return seen
 
     def encode(self, pixels: Pixels) -> ClassIds:
-        """The nearest chroma of every pixel; equal distances go to the lowest index."""
+        """The nearest chroma of every pixel, in memory that does not grow with the pictures.
+
+        Equal distances go to the lowest index; |x - c|² is compared as |c|² - 2 x·c.
+        """
         n, _, h, w = pixels.shape
-        ids = torch.empty(n, h, w, dtype=torch.uint8)
-        step = max(1, PICTURES_AT_ONCE // max(1, h * w))
-        lengths, directions = self.chromas.square().sum(dim=1), -2 * self.chromas
-        for start in range(0, n, step):
-            chroma = oklab_of(pixels[start : start + step])[:, 1:].double()
-            distances = torch.einsum("kc,nchw->nkhw", directions, chroma) + lengths.view(1, -1, 1, 1)
-            ids[start : start + step] = distances.argmin(dim=1)
-        return ids
+        lengths, directions = self.chromas.square().sum(dim=1), -2 * self.chromas.T
+        flat = pixels.permute(0, 2, 3, 1).reshape(-1, 3)
+        ids = torch.empty(len(flat), dtype=torch.uint8)
+        for start in range(0, len(flat), PIXELS_AT_ONCE):
+            some, out = flat[start : start + PIXELS_AT_ONCE], ids[start : start + PIXELS_AT_ONCE]
+            distances = torch.addmm(lengths, chromas_of(some).double(), directions)
+            out.copy_(distances.argmin(dim=1))  # argmin takes the first of equals
+        return ids.reshape(n, h, w)
 
     def decode(self, ids: ClassIds, like: Pixels | None = None) -> Pixels:
         """Every pixel in the chroma of its class, as light as in some pictures, or else of a middle lightness.

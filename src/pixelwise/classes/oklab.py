@@ -4,8 +4,10 @@ L is lightness, 0 (black) to 1 (white); a goes from green to red, b from blue to
 its L is the cube root of its linear light.
 """
 
+from itertools import product
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from ..shapes import Pixels
@@ -22,11 +24,18 @@ OPPONENTS = (
 )  # their cube roots to L, a, b
 HALVINGS = 12  # of the interval in which the palest scale lies: 1/4096 of a chroma
 NEAREST = 1 / 255  # lightness that rounding to bytes may cost
-PALER = (0.75, 0.5, 0.25, 0.0)  # scales that are tried where rounding costs more
+SLACK = 1e-5  # of linear light, for the rounding of float32; a thirtieth of what lies between bytes 0 and 1
+
+Steps = tuple[tuple[int, ...], ...]  # of red, green and blue, in bytes
+AROUND: Steps = tuple(product((0, 1), repeat=3))
+FARTHER: Steps = tuple(product((-1, 0, 1, 2), repeat=3))  # below byte 3 the nearest lightness can lie there
+# What is tried where rounding costs more: by how much chroma is multiplied, and the bytes around that.
+TRIED = (*((scale, AROUND) for scale in (1.0, 0.75, 0.5, 0.25, 0.0)), (0.0, FARTHER))
 
 Lab = Float[Tensor, "n 3 h w"]
 Lightness = Float[Tensor, "n 1 h w"]
 Chroma = Float[Tensor, "n 2 h w"]
+AtPixels = Bool[Tensor, "n h w"]
 
 
 def linear_of(encoded: Tensor) -> Tensor:
@@ -35,7 +44,7 @@ def linear_of(encoded: Tensor) -> Tensor:
 
 
 def encoded_of(linear: Tensor) -> Tensor:
-    """sRGB's encoding of light; what is outside 0 to 1 goes on smoothly above and along a line below."""
+    """The encoding of light by sRGB; what is outside 0 to 1 goes on smoothly above and along a line below."""
     return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp_min(1e-9) ** (1 / 2.4) - 0.055)
 
 
@@ -49,6 +58,11 @@ def light_of(pixels: Pixels) -> Lightness:
     return oklab_of(pixels)[:, :1]
 
 
+def chromas_of(colours: UInt8[Tensor, "m 3"]) -> Float[Tensor, "m 2"]:
+    """The a and b of some colours, sRGB bytes."""
+    return oklab_of(colours.T[None, :, :, None])[0, 1:, :, 0].T
+
+
 def linear_rgb_of(lab: Lab) -> Float[Tensor, "n 3 h w"]:
     """Linear red, green and blue; outside of 0 to 1 for colours that no screen has."""
     roots = torch.einsum("ij,njhw->nihw", _INVERSE_OPPONENTS.to(lab), lab)
@@ -59,57 +73,78 @@ def pixels_of(light: Lightness, chroma: Chroma) -> Pixels:
     """Bytes of the given lightness and hue, with as much of the chroma as there is room for.
 
     Chroma is made less where a channel would leave 0 to 1, at the same lightness and hue; nothing is clipped. Where
-    rounding to bytes would move the lightness by more than 1/255, the eight neighbouring bytes are tried, then paler
-    colours; a pixel whose grey is a byte keeps its lightness always.
+    rounding to bytes would move the lightness by more than 1/255, as it does near black, the bytes around the colour
+    are tried, then those around paler ones. A lightness that some byte colour has is kept within 1/255.
 
     Args:
         light: L, 0 to 1.
         chroma: a and b.
     """
-    scale = _room(light, chroma)
-    rounded = (encoded_of(linear_rgb_of(torch.cat([light, scale * chroma], 1))).clamp(0, 1) * 255).round()
-    made = rounded.to(torch.uint8)
-    off = ((light_of(made) - light).abs() > NEAREST).squeeze(1)
-    if not bool(off.any()):
-        return made
-    asked = light.movedim(1, -1)[off].T.unsqueeze(0), (scale * chroma).movedim(1, -1)[off].T.unsqueeze(0)
-    better = _nearest_bytes(*(part.unsqueeze(-1) for part in asked))
-    placed = made.movedim(1, -1).clone()
-    placed[off] = better[0, :, :, 0].T
-    return placed.movedim(-1, 1).contiguous()
+    outside = ~_inside(light, chroma)
+    if bool(outside.any()):
+        chroma = _placed(chroma, outside, _with_room(_taken(light, outside), _taken(chroma, outside)))
+    made = _bytes_before_rounding(light, chroma).round().to(torch.uint8)
+    off = _off(made, light)
+    if bool(off.any()):
+        made = _placed(made, off, _nearest_bytes(*(_taken(values, off) for values in (made, light, chroma))))
+    return made
 
 
-def _room(light: Lightness, chroma: Chroma) -> Lightness:
-    """By how much chroma is to be multiplied, at most 1, so that every channel is within 0 to 1, by bisection."""
+def _bytes_before_rounding(light: Lightness, chroma: Chroma) -> Tensor:
+    return encoded_of(linear_rgb_of(torch.cat([light, chroma], dim=1))).clamp(0, 1) * 255
+
+
+def _with_room(light: Lightness, chroma: Chroma) -> Chroma:
+    """Chroma made less, by bisection, until every channel is within 0 to 1."""
     low, high = torch.zeros_like(light), torch.ones_like(light)
-    whole = _inside(light, chroma)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        fits = _inside(light, middle * chroma)
+        fits = _inside(light, middle * chroma).unsqueeze(1)
         low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-    return torch.where(whole, 1.0, low)
+    return low * chroma
 
 
-def _inside(light: Lightness, chroma: Chroma) -> Tensor:
+def _inside(light: Lightness, chroma: Chroma) -> AtPixels:
     linear = linear_rgb_of(torch.cat([light, chroma], dim=1))
-    slack = 1e-6  # rounding of float32
-    return ((linear >= -slack) & (linear <= 1 + slack)).all(dim=1, keepdim=True)
+    return ((linear >= -SLACK) & (linear <= 1 + SLACK)).all(dim=1)
 
 
-def _nearest_bytes(light: Lightness, chroma: Chroma) -> Pixels:
-    """The bytes around each colour that keep its lightness best; paler colours where none keeps it."""
-    best, error = None, torch.full_like(light, torch.inf)
-    for scale in (1.0, *PALER):
-        exact = encoded_of(linear_rgb_of(torch.cat([light, scale * chroma], dim=1))).clamp(0, 1) * 255
-        for corner in range(8):
-            up = torch.tensor([corner >> bit & 1 for bit in range(3)]).view(1, 3, 1, 1)
-            tried = (exact + 1e-4).floor().add(up).clamp(0, 255).to(torch.uint8)
-            away = (light_of(tried) - light).abs()
-            better = (away < error) & (error > NEAREST)  # the most chroma that keeps the lightness well enough
-            best = tried if best is None else torch.where(better, tried, best)
-            error = torch.where(better, away, error)
-    assert best is not None
-    return best
+def _off(made: Pixels, light: Lightness) -> AtPixels:
+    return ((light_of(made) - light).abs() > NEAREST).squeeze(1)
+
+
+def _nearest_bytes(made: Pixels, light: Lightness, chroma: Chroma) -> Pixels:
+    """Bytes that keep the lightness, of as much chroma as can be, or else those that keep it best."""
+    for scale, steps in TRIED:
+        off = _off(made, light)
+        if not bool(off.any()):
+            break
+        kept, wanted, paler = _taken(made, off), _taken(light, off), scale * _taken(chroma, off)
+        made = _placed(made, off, _nearer(kept, wanted, paler, steps))
+    return made
+
+
+def _nearer(made: Pixels, light: Lightness, chroma: Chroma, steps: Steps) -> Pixels:
+    """Of the bytes made so far and those some steps away from a colour, the ones nearest in lightness."""
+    below = (_bytes_before_rounding(light, chroma) + 1e-4).floor()  # what is a byte but for rounding is that byte
+    error = (light_of(made) - light).abs()
+    for step in steps:
+        tried = (below + torch.tensor(step).view(1, 3, 1, 1)).clamp(0, 255).to(torch.uint8)
+        away = (light_of(tried) - light).abs()
+        made, error = torch.where(away < error, tried, made), torch.minimum(away, error)
+    return made
+
+
+def _taken(values: Tensor, where: AtPixels) -> Float[Tensor, "1 c m 1"] | UInt8[Tensor, "1 c m 1"]:
+    """The values at m pixels, as a picture that is one pixel wide."""
+    return values.movedim(1, -1)[where].T[None, :, :, None]
+
+
+def _placed(values: Tensor, where: AtPixels, taken: Tensor) -> Tensor:
+    """The values with those that were taken put back."""
+    changed = values.movedim(1, -1).clone()
+    changed[where] = taken[0, :, :, 0].T
+    return changed.movedim(-1, 1).contiguous()
 
 
 def _oklab_of_linear(linear: Tensor) -> Lab:

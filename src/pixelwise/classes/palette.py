@@ -21,7 +21,7 @@ from ..files import write_json
 from ..grey import grey_of, shown_in_grey
 from ..shapes import ClassIds, Grey, Pixels, Probabilities
 from .chroma import ChromaPalette
-from .oklab import oklab_of
+from .oklab import chromas_of
 
 MOST_COLOURS = 255  # a class id is one byte, and 255 stays free for void
 SAMPLED_PIXELS = 100_000  # k-means sees at most this many pixels; more change the centres by less than one level
@@ -157,27 +157,26 @@ def fit_palette(
         space: "rgb", darkest colour first; or "oklab", chromas alone, greyest first.
 
     Raises:
-        BadPalette: k is out of range, or the pictures have fewer than k different colours.
+        BadPalette: k is out of range, or the pictures have fewer than k different colours, or chromas.
     """
     if not 2 <= k <= MOST_COLOURS:
         raise BadPalette(f"{k} colours asked; a palette has 2 to {MOST_COLOURS}")
     colours = pixels.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
     if len(colours) > SAMPLED_PIXELS:
         colours = colours[np.random.default_rng(seed).choice(len(colours), SAMPLED_PIXELS, replace=False)]
-    different = len(np.unique(colours, axis=0))
-    if different < k:
-        raise BadPalette(f"the pictures have {different} different colours, {k} were asked; ask for fewer colours")
     if space == "oklab":
-        points = oklab_of(torch.from_numpy(colours.T[None, :, :, None].copy()))[0, 1:, :, 0].T.double().numpy()
-        centres = _centres(points, k, seed)
+        centres = _centres(chromas_of(torch.from_numpy(colours)).double().numpy(), k, seed, "chromas")
         centres = centres[np.argsort(np.hypot(*centres.T), kind="stable")]
         return ChromaPalette(torch.from_numpy(np.round(centres, 8)), name or f"chroma{k}")
-    centres = np.clip(_centres(colours.astype(np.float64) / 255, k, seed), 0, 1)
+    centres = np.clip(_centres(colours.astype(np.float64) / 255, k, seed, "colours"), 0, 1)
     centres = centres[np.argsort(centres.sum(axis=1), kind="stable")]
     return Palette(torch.from_numpy(np.round(centres, 8)), name or f"kmeans{k}")
 
 
-def _centres(points: np.ndarray, k: int, seed: int) -> np.ndarray:
+def _centres(points: np.ndarray, k: int, seed: int, what: str) -> np.ndarray:
+    different = len(np.unique(points.round(5), axis=0))  # greys differ in chroma by rounding alone, some 1e-7
+    if different < k:
+        raise BadPalette(f"the pictures have {different} different {what}, {k} were asked; ask for fewer colours")
     centres: np.ndarray = KMeans(k, n_init=1, random_state=seed).fit(points).cluster_centers_
     return centres
 

@@ -58,7 +58,7 @@ def experiment(
         console.show_missing([question], protocol, _at_once(jobs), json)
         return
     failures = _run([question], protocol, jobs)
-    table = table_of(question, protocol)
+    table = table_of(question, protocol, narrow=not json)
     if json:
         console.print_json({"experiment": name, "table": table.to_mapping(), "failed": failures})
     else:

@@ -29,7 +29,6 @@ from .figures import save_vector
 from .typeset import mathml, png_of
 
 SCREEN_DPI = 150  # of pictures
-HIGHEST = 42  # rem, of figures
 
 
 def write_html(document: Document, path: Path) -> None:
@@ -49,7 +48,7 @@ def write_html(document: Document, path: Path) -> None:
         return Markup("").join(_html(piece, shown) for piece in pieces(text))
 
     environment.filters |= {"marked": marked, "anchor": anchor, "source": source_of, "words": in_words}
-    environment.filters |= {"columns": columns, "widest": _widest}
+    environment.filters |= {"columns": columns, "ratio": _ratio}
     environment.globals["formula"] = lambda equation: shown[(equation.math, True)]
     template = environment.get_template("document.html.j2")
     write_text(path, template.render(document=document, kind=lambda block: type(block).__name__))
@@ -71,10 +70,10 @@ def source_of(block: FigureBlock) -> str:
         return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _widest(block: FigureBlock) -> str:
-    """How wide a figure may be, so that a high one still fits a screen."""
+def _ratio(block: FigureBlock) -> str:
+    """How much wider than high a figure is, so that high ones can be kept smaller than a screen."""
     width, height = block.figure.get_size_inches()
-    return f"{HIGHEST * width / height:.1f}rem"
+    return f"{width / height:.3f}"
 
 
 def _html(piece: Piece, formulas: dict[tuple[str, bool], Markup]) -> Markup:

@@ -7,7 +7,7 @@ loaded, and the same document gives the same bytes.
 import io
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -95,7 +95,7 @@ def _is_sideways(table: Table) -> bool:
     return is_sideways(table, PAGE_WIDTH * POINTS)
 
 
-def _parts(cells: Sequence[str]) -> list[str]:
+def _parts(cells: Iterable[str]) -> list[str]:
     """What must not be broken in the cells of a column, in typst's language."""
     return list(dict.fromkeys(marked(part) for cell in cells for part in unbreakable(cell)))
 

@@ -93,7 +93,7 @@ class Outcome:
 
     def values(self, value: str | Value) -> list[float]:
         """One for each run: of its evaluation by name, or by a function."""
-        return [value(run) if callable(value) else float(run.evaluation[value]) for run in self.runs]
+        return [float(value(run) if callable(value) else run.evaluation[value]) for run in self.runs]
 
     def against(self, other: "Outcome", value: str | Value, more_is_better: bool = True) -> Difference:
         """How it differs from another setting.

@@ -82,15 +82,16 @@ def cost_table(costs: Mapping[str, Cost]) -> Table:
     return Table(headings, lines)
 
 
-def table_of(experiment: Experiment, protocol: Protocol) -> Table:
-    """What a question's runs say, in one table."""
+def table_of(experiment: Experiment, protocol: Protocol, narrow: bool = False) -> Table:
+    """What a question's runs say, in one table; a narrow one fits a terminal."""
     results = Results(protocol)
     if experiment.name == "memory":
         return cost_table(results.costs(experiment))
     outcomes = results.of(experiment)
     if experiment.part == "c":
-        return outcome_table(outcomes, SEGMENT, "network")
-    return outcome_table(outcomes, COLOUR + LEARNING, "network", weights=True)
+        return outcome_table(outcomes, (*SEGMENT[:3], SEGMENT[-1]) if narrow else SEGMENT, "network")
+    columns = (*COLOUR[:2], COLOUR[-1]) if narrow else COLOUR + LEARNING
+    return outcome_table(outcomes, columns, "network", weights=True)
 
 
 def _mebibytes(size: float | None, digits: int = 3) -> str:

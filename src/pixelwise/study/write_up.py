@@ -143,13 +143,14 @@ def _verdicts(sections: Sequence[Section], above: str = "") -> Iterator[tuple[st
 
 
 def write_pieces(document: Document, out: Path) -> None:
-    """Every table as text, Markdown, CSV and HTML, every figure as PNG and SVG; numbered in the document's order."""
+    """Every table as text, Markdown, CSV and HTML, every figure as PNG, drawings as SVG too; numbered as they stand."""
     tables = (table_in_words(block.table) for block in document.blocks() if isinstance(block, TableBlock))
     for number, table in enumerate(tables, start=1):
         written = {"txt": table.text(), "md": table.markdown(), "csv": table.csv(), "html": table.html()}
         for ending, text in written.items():
             write_text(out / "tables" / f"table-{number:02}.{ending}", text)
-    figures = (block.figure for block in document.blocks() if isinstance(block, FigureBlock))
-    for number, figure in enumerate(figures, start=1):
-        save_figure(figure, out / "figures" / f"figure-{number:02}.png")
-        save_vector(figure, out / "figures" / f"figure-{number:02}.svg")
+    drawn = (block for block in document.blocks() if isinstance(block, FigureBlock))
+    for number, block in enumerate(drawn, start=1):
+        save_figure(block.figure, out / "figures" / f"figure-{number:02}.png")
+        if not block.pictures:
+            save_vector(block.figure, out / "figures" / f"figure-{number:02}.svg")

@@ -44,6 +44,8 @@ def load_trained(folder: Path) -> Trained:
     k = plan.model.num_colours
     if len(palette) != k or table.counts.shape[1] != k:
         raise BadRun(f"{folder} has a model of {k} colours beside a palette of {len(palette)}; they are of two runs")
+    if palette.space != plan.model.space:
+        raise BadRun(f"{folder} has settings of space {plan.model.space} beside a palette of space {palette.space}")
     model = build_model(plan.model)
     run.load_model(model)
     return Trained(plan, model, palette, table)
