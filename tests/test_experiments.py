@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -258,19 +259,33 @@ def table_without_seconds(protocol: Protocol) -> list[tuple[object, ...]]:
     return found
 
 
-def test_killed_at_five_moments_and_started_again_a_study_ends_with_the_same_runs(root, tmp_path):
-    command = [sys.executable, "-m", "pixelwise", "experiment", "plain", "--quick", "--seeds", "2", "--jobs", "2"]
-    protocol = quick(tmp_path / "killed", root, 2)
-    for wait in (2.0, 3.5, 5.0, 5.7, 6.5):
-        begun = subprocess.Popen(
-            [*command, "--root", str(root), "--out", str(tmp_path / "killed")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(wait)
-        begun.send_signal(signal.SIGKILL)
-        begun.wait()
-    for out in ("killed", "whole"):
-        subprocess.run([*command, "--root", str(root), "--out", str(tmp_path / out)], check=True, capture_output=True)
+def written(runs: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in runs.rglob("*") if not path.name.startswith(".")}
+
+
+def killed_soon_after_it_wrote_something(command: list[str], runs: Path, seconds: float) -> bool:
+    """Whether a study was still going on when it was killed, some time after it first wrote anything."""
+    before, begun = written(runs), subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while written(runs) == before and begun.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(seconds)
+    going_on = begun.poll() is None
+    begun.send_signal(signal.SIGKILL)
+    begun.wait()
+    return going_on
+
+
+def test_killed_at_five_random_moments_and_started_again_a_study_ends_with_the_same_runs(root, tmp_path):
+    command = [sys.executable, "-m", "pixelwise", "experiment", "plain", "--quick", "--seeds", "3", "--jobs", "2"]
+    command += ["--root", str(root), "--out"]
+    protocol, random = quick(tmp_path / "killed", root, 3), Random(5)
+    killed = [
+        killed_soon_after_it_wrote_something([*command, str(protocol.out)], protocol.runs, random.uniform(0, 0.8))
+        for _ in range(5)
+    ]
+    assert killed.count(True) >= 3, killed
+    for out in (protocol.out, tmp_path / "whole"):
+        subprocess.run([*command, str(out)], check=True, capture_output=True)
     assert missing(EXPERIMENTS["plain"].jobs(protocol), protocol.runs) == []
-    assert table_without_seconds(protocol) == table_without_seconds(quick(tmp_path / "whole", root, 2))
+    assert table_without_seconds(protocol) == table_without_seconds(quick(tmp_path / "whole", root, 3))

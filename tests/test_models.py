@@ -191,6 +191,11 @@ def test_each_skip_connection_carries_what_its_twin_made(skip, weights):
     assert sum(p.numel() for p in build_model(settings).parameters()) == counted(skip)
 
 
+def test_a_connection_that_there_is_not_is_refused_with_those_there_are():
+    with pytest.raises(BadSetting, match=r"skips is \('sky',\); expected some of quarter, half, whole"):
+        ModelSettings.from_mapping({"skips": ["sky"]})
+
+
 @pytest.mark.parametrize("name", ["lookup", "cnn", "residual_unet"])
 def test_only_unet_can_leave_skip_connections_out(name):
     with pytest.raises(BadSetting, match=f"{name} has none to leave out"):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_ind, ttest_rel
 
-from pixelwise.report.spread import BETTER, UNCLEAR, UNTESTED, WORSE, difference, spread
+from pixelwise.report.spread import BETTER, UNCLEAR, UNTESTED, WORSE, difference, paired_difference, spread
 
 VALUES = st.lists(st.floats(-10, 10).map(lambda value: round(value, 3)), min_size=2, max_size=6)
 
@@ -57,3 +57,13 @@ def test_runs_that_never_differ_count_as_numbers():
 
 def test_a_difference_is_told_with_its_interval():
     assert difference([1.0, 1.2, 1.1], [0.5, 0.5]).told(2) == "+0.60 (+0.35 to +0.85)"
+
+
+def test_runs_that_began_alike_are_compared_one_by_one():
+    own, other = [1.0, 2.0, 3.1], [0.9, 1.9, 2.9]
+    assert difference(own, other).verdict == UNCLEAR
+    paired = paired_difference(own, other)
+    interval = ttest_rel(own, other).confidence_interval(0.95)
+    assert (paired.mean - paired.margin, paired.mean + paired.margin) == pytest.approx((interval.low, interval.high))
+    assert paired.verdict == (UNCLEAR if interval.low <= 0 else BETTER)
+    assert paired_difference([1.0], [0.5]).verdict == UNTESTED

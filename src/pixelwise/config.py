@@ -85,6 +85,8 @@ def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - a type hint can b
 def _name_of(hint: Any) -> str:  # noqa: ANN401 - a type hint can be any object
     if hint is float:
         return "a finite number"
+    if get_origin(hint) is tuple and get_origin(get_args(hint)[0]) is Literal:
+        return f"some of {', '.join(get_args(get_args(hint)[0]))}"
     return hint.__name__ if isinstance(hint, type) else str(hint)
 
 

@@ -66,6 +66,22 @@ class Difference:
         return f"{mean} ({low} to {high})"
 
 
+def paired_difference(own: Sequence[float], other: Sequence[float], more_is_better: bool = True) -> Difference:
+    """The same for runs that go in pairs, which began alike and had pictures in the same order: Student's interval.
+
+    Args:
+        own: one value for each run of the first setting.
+        other: one for each of the other, in the same order.
+        more_is_better: of what is measured.
+    """
+    apart = [a - b for a, b in zip(own, other, strict=True)]
+    if len(apart) < 2:
+        return Difference(statistics.mean(apart), None, more_is_better)
+    wide = float(student.ppf((1 + LEVEL) / 2, len(apart) - 1))
+    margin = wide * statistics.stdev(apart) / math.sqrt(len(apart))
+    return Difference(statistics.mean(apart), margin, more_is_better)
+
+
 def difference(own: Sequence[float], other: Sequence[float], more_is_better: bool = True) -> Difference:
     """What distinguishes two settings' runs, which need not be as many, nor as scattered.
 

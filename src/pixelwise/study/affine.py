@@ -47,7 +47,9 @@ def affine_section(results: Results) -> Section:
         return Section("What if x becomes a x + b?", [*blocks, missing(list(outcomes), "affine")])
     blocks += [
         answer(affine_sentences(outcomes)),
-        curves(results, outcomes, "`cnn` shown x and a x + b, from the same weights and in the same order"),
+        curves(
+            results, outcomes, "`cnn` shown x and a x + b, from the same weights and in the same order", lookup=False
+        ),
         TableBlock(
             outcome_table(outcomes, [*AFFINE, *COLOUR[:2]], "shown"),
             "Training and validation in the first and the kept epoch, and the test horses",
@@ -65,7 +67,9 @@ def affine_sentences(outcomes: Mapping[str, Outcome]) -> list[str]:
         if own is x:
             continue
         for heading, value, digits, _ in AFFINE[:2]:
-            sentences.append(judged(own, x, value, heading, more_is_better=False, digits=digits, unit=" nats"))
+            sentences.append(
+                judged(own, x, value, heading, more_is_better=False, digits=digits, unit=" nats", paired=True)
+            )
     return sentences
 
 

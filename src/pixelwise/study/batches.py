@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from ..experiments import batches
-from ..report.document import Block, FigureBlock, Section, TableBlock
+from ..report.document import FigureBlock, Section, TableBlock
 from ..report.study_sweeps import Panel, sweeps
 from .blocks import answer, gallery_block, missing
 from .results import Outcome, Results, Value
 from .tables import COLOUR, LEARNING, outcome_table
-from .words import judged
+from .words import judged, judged_loss, judged_share
 
 
 def batches_section(results: Results) -> Section:
@@ -17,39 +17,36 @@ def batches_section(results: Results) -> Section:
         "epochs": {s.label: results.outcome(s) for s in batches.fixed_epochs(results.protocol)},
         "updates": {s.label: results.outcome(s) for s in batches.fixed_updates(results.protocol)},
     }
-    blocks: list[Block] = []
-    for fixed, outcomes in halves.items():
-        done = {label: outcome for label, outcome in outcomes.items() if outcome.runs}
-        if len(done) < 2:
-            blocks.append(missing([label for label in outcomes if label not in done], "batches"))
-            continue
-        smallest, largest = next(iter(done.values())), list(done.values())[-1]
-        blocks += [
+    whole = all(any(outcome.runs for outcome in half.values()) for half in halves.values())
+    blocks = [figure_of(results, halves)] if whole else []
+    sections = [half_section(results, fixed, outcomes) for fixed, outcomes in halves.items()]
+    return Section("What does the batch size do?", blocks, sections)
+
+
+def half_section(results: Results, fixed: str, outcomes: Mapping[str, Outcome]) -> Section:
+    """Batch sizes at the same number of epochs, or of updates."""
+    heading = f"At the same number of {fixed}"
+    done = [outcome for outcome in outcomes.values() if outcome.runs]
+    if len(done) < 2:
+        return Section(
+            heading, [missing([label for label, outcome in outcomes.items() if not outcome.runs], "batches")]
+        )
+    small, large = done[0], done[-1]
+    return Section(
+        heading,
+        [
             answer(
                 [
-                    f"At the same number of {fixed}:",
-                    judged(
-                        smallest, largest, "cross_entropy", "test cross-entropy", more_is_better=False, unit=" nats"
-                    ),
-                    judged(
-                        smallest,
-                        largest,
-                        lambda run: run.gap,
-                        "gap between training and validation loss",
-                        more_is_better=False,
-                        unit=" nats",
-                    ),
-                    judged(smallest, largest, lambda run: run.seconds, "seconds", more_is_better=False, digits=0),
+                    judged_loss(small, large, "cross_entropy", "test cross-entropy"),
+                    judged_share(small, large, "accuracy", "test accuracy"),
+                    judged_loss(small, large, lambda run: run.gap, "the gap from training to validation loss"),
+                    judged(small, large, lambda run: run.seconds, "time", more_is_better=False, digits=0, unit=" s"),
                 ]
             ),
             TableBlock(outcome_table(outcomes, COLOUR + LEARNING, "`unet`"), f"The same number of {fixed}"),
-            gallery_block(
-                results, {smallest.label: smallest, largest.label: largest}, "The extremes, seed 0, test horses"
-            ),
-        ]
-    if all(any(outcome.runs for outcome in half.values()) for half in halves.values()):
-        blocks.insert(0, figure_of(results, halves))
-    return Section("What does the batch size do?", blocks)
+            gallery_block(results, {small.label: small, large.label: large}, "The extremes, seed 0, test horses"),
+        ],
+    )
 
 
 def figure_of(results: Results, halves: Mapping[str, Mapping[str, Outcome]]) -> FigureBlock:

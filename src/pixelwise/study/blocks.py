@@ -28,13 +28,16 @@ def missing(labels: Sequence[str], experiment: str) -> Verdict:
     return Verdict([f"Runs of {names} are missing. `pixelwise experiment {experiment}` makes them."], "missing")
 
 
-def curves(results: Results, outcomes: Mapping[str, Outcome], caption: str) -> FigureBlock:
+def curves(results: Results, outcomes: Mapping[str, Outcome], caption: str, lookup: bool = True) -> FigureBlock:
     """Validation curves with bands over the seeds, and the lookup as the line to beat."""
     first = next(outcome for outcome in outcomes.values() if outcome.runs).runs[0].trained
-    beaten = validation_lookup(first.palette, first.table, results.protocol.pictures.validation)
+    validation = results.protocol.pictures.validation
+    beaten = validation_lookup(first.palette, first.table, validation) if lookup else None
     runs = {label: [run.rows for run in outcome.runs] for label, outcome in outcomes.items() if outcome.runs}
     n = ", ".join(f"{label}: {counted(outcomes[label])}" for label in runs)
-    words = f"{caption}: validation, mean and range over the seeds ({n}). Dashed: training."
+    words = (
+        f"{caption}: validation, mean and range over the seeds ({n}).{' Dashed: training.' if len(runs) < 3 else ''}"
+    )
     figure = learning_curves(runs, lookup=beaten, training=len(runs) < 3)
     return FigureBlock(figure, words, alt=caption)
 

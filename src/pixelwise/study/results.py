@@ -14,7 +14,7 @@ from ..experiments.cost_job import RECEIPT, CostJob
 from ..experiments.experiment import Experiment
 from ..experiments.job import seconds_of
 from ..experiments.protocol import Protocol, Setting
-from ..report.spread import Difference, difference
+from ..report.spread import Difference, difference, paired_difference
 from ..runs import Run
 from ..train import EpochRow, best_epoch
 from ..workflow.finished import Trained, load_trained
@@ -95,11 +95,16 @@ class Outcome:
         """One for each run: of its evaluation by name, or by a function."""
         return [float(value(run) if callable(value) else run.evaluation[value]) for run in self.runs]
 
-    def against(self, other: "Outcome", value: str | Value, more_is_better: bool = True) -> Difference:
+    def against(
+        self, other: "Outcome", value: str | Value, more_is_better: bool = True, paired: bool = False
+    ) -> Difference:
         """How it differs from another setting.
 
-        A setting without chance in it counts as a number and not as one of many.
+        A setting without chance in it counts as a number and not as one of many. Runs go in pairs only where each of
+        one setting began as one of the other, and all are there.
         """
+        if paired and len(self.runs) == len(other.runs):
+            return paired_difference(self.values(value), other.values(value), more_is_better)
         own, others = (side.values(value) * (2 if side.certain else 1) for side in (self, other))
         return difference(own, others, more_is_better)
 

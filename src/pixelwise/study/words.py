@@ -21,6 +21,7 @@ def judged(
     digits: int = 3,
     scale: float = 1.0,
     unit: str = "",
+    paired: bool = False,
 ) -> str:
     """A sentence: whether a setting is better than another in one measure, and by how much.
 
@@ -33,11 +34,12 @@ def judged(
         digits: behind the point.
         scale: by which values are multiplied.
         unit: behind the numbers, with the space before it if there is to be one.
+        paired: whether runs of one seed began alike.
     """
     if not own.runs or not other.runs:
         gone = own.label if not own.runs else other.label
         return f"{measure.capitalize()}: not answered, since the runs of `{gone}` are missing."
-    found = own.against(other, value, more_is_better)
+    found = own.against(other, value, more_is_better, paired)
     numbers = [f"{spread(side.values(value), digits, scale)}{unit} ({counted(side)})" for side in (own, other)]
     apart = unit.replace("%", "points")
     told = f"difference {found.told(digits, scale)}{apart}" if found.margin is not None else "no interval"

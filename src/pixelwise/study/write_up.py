@@ -86,10 +86,15 @@ def document_of(results: Results, parts: Sequence[Part]) -> Document:
     return Document(
         title="Every pixel is a classification problem",
         subtitle="The classic study of convolutional networks for pictures, measured",
-        abstract=[Paragraph(_scope(results.protocol))],
+        abstract=[Paragraph(_scope(results.protocol)), Points(in_short(sections))],
         sections=[*sections, *closing, protocol_section(results, parts)],
         colophon="Written by `pixelwise reproduce` from run folders; sentences that judge follow rules.",
     )
+
+
+def in_short(sections: Sequence[Section]) -> list[str]:
+    """The first sentence of every answer."""
+    return [f"*{name}* {v.sentences[0]}" for name, v in _verdicts(sections) if v.kind == "answer"]
 
 
 def _scope(protocol: Protocol) -> str:
