@@ -239,6 +239,16 @@ def test_batches_have_as_many_updates_where_updates_are_fixed(root, tmp_path):
     assert pictures == 36 and steps == [8, 8, 9]  # 2.25, 4.5 and 9 epochs would be 9 updates each
 
 
+def test_any_batch_sizes_can_be_asked_for(root, tmp_path):
+    protocol = quick(tmp_path, root).with_batches(" 36, 9,9")
+    assert protocol.batches == (9, 36)
+    labels = [setting.label for setting in EXPERIMENTS["batches"].settings(protocol)]
+    assert labels == ["batch 9, 2 epochs", "batch 36, 2 epochs", "batch 9, 4 updates", "batch 36, 1 updates"]
+    for wrong in ("", "0", "10;50", "1e2", "-3", "9" * 9):
+        with pytest.raises(BadSetting, match="expected numbers of pictures"):
+            protocol.with_batches(wrong)
+
+
 def test_the_study_has_one_palette_for_all_its_runs(root, tmp_path):
     protocol = quick(tmp_path, root)
     path = protocol.palette()

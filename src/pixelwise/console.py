@@ -81,7 +81,12 @@ def show_palette(palette: AnyPalette, as_json: bool, file: Path | None = None) -
     """A palette's colours as swatches with their names, or as JSON."""
     if as_json:
         where = {"file": str(file)} if file else {}
-        colours = {"name": palette.name, "space": palette.space, "num_colours": len(palette), "colours": list(palette.display_colours)}
+        colours = {
+            "name": palette.name,
+            "space": palette.space,
+            "num_colours": len(palette),
+            "colours": list(palette.display_colours),
+        }
         print_json({**where, **colours, "sha256": palette.sha256})
         return
     stdout.print(Text(f"{palette.name}, {len(palette)} colours", style="bold"))

@@ -31,6 +31,7 @@ Root = Annotated[
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="A trial in minutes: one seed, two epochs; numbers say little.")]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Runs of each setting. [3, or 1 with --quick]")]
+Batches = Annotated[str | None, typer.Option("--batches", help="Batch sizes to compare. [10,50,100,200]")]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Runs at once, sharing the cores. [a core each, up to 4]")
 ]
@@ -44,6 +45,7 @@ def experiment(
     root: Root = None,
     quick: Quick = False,
     seeds: Seeds = None,
+    batches: Batches = None,
     jobs: Jobs = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -53,7 +55,7 @@ def experiment(
     from ..experiments.table import experiment as asked
     from ..study.tables import table_of
 
-    question, protocol = asked(name), _protocol(out, root, quick, seeds)
+    question, protocol = asked(name), _protocol(out, root, quick, seeds, batches)
     if dry_run:
         console.show_missing([question], protocol, _at_once(jobs), json)
         return
@@ -75,6 +77,7 @@ def reproduce(
     root: Root = None,
     quick: Quick = False,
     seeds: Seeds = None,
+    batches: Batches = None,
     jobs: Jobs = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -87,7 +90,7 @@ def reproduce(
     from ..study.write_up import PARTS, questions_of, write_up
 
     parts: Sequence[Part] = [one for one in PARTS if part in (one, PartName.ALL)]
-    protocol = _protocol(out, root, quick, seeds)
+    protocol = _protocol(out, root, quick, seeds, batches)
     if dry_run:
         console.show_missing(questions_of(parts), protocol, _at_once(jobs), json)
         return
@@ -102,10 +105,11 @@ def reproduce(
     _refuse(failures)
 
 
-def _protocol(out: Path, root: Path | None, quick: bool, seeds: int | None) -> "Protocol":
+def _protocol(out: Path, root: Path | None, quick: bool, seeds: int | None, batches: str | None) -> "Protocol":
     from ..experiments import protocol as protocols
 
-    return (protocols.quick if quick else protocols.full)(out, root, seeds)
+    asked = (protocols.quick if quick else protocols.full)(out, root, seeds)
+    return asked if batches is None else asked.with_batches(batches)
 
 
 def _at_once(jobs: int | None) -> int:

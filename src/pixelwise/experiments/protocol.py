@@ -1,7 +1,7 @@
 """How thoroughly a study is made: on which pictures, with how many seeds, for how long. Full and quick."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +10,7 @@ from ..classes.palette import fit_palette, load_palette
 from ..config import DataSettings
 from ..data.load import load_data, load_labelled
 from ..data.pictures import DataSet
-from ..errors import BadWeights
-from ..files import sweep
+from ..errors import BadSetting, BadWeights
 from ..weights import weights_file
 from ..workflow.plan import Plan
 from ..workflow.segment_plan import SegmentPlan
@@ -138,10 +137,16 @@ class Protocol:
             return {"name": name, **({"weights": str(given.absolute())} if given else {})}
         return None
 
-    def sweep(self) -> None:
-        """Remove what a process that was killed while writing has left."""
-        for folder in (self.out, self.out / "palettes"):
-            sweep(folder)
+    def with_batches(self, given: str) -> "Protocol":
+        """The same with other batch sizes, such as 10,50,100.
+
+        Raises:
+            BadSetting: they are not numbers from 1 to 1,000,000.
+        """
+        sizes = [size.strip() for size in given.split(",") if size.strip()]
+        if not sizes or not all(size.isdecimal() and 1 <= int(size) <= 1_000_000 for size in sizes):
+            raise BadSetting(f"batches is {given!r}; expected numbers of pictures, 1 to 1,000,000, such as 10,50,100")
+        return replace(self, batches=tuple(sorted({int(size) for size in sizes})))
 
 
 def full(out: Path, root: Path | None = None, seeds: int | None = None) -> Protocol:

@@ -31,9 +31,9 @@ SEGMENT: tuple[Column, ...] = (
     ("seconds of training", lambda run: run.seconds, 1, 1.0),
 )
 LEARNING: tuple[Column, ...] = (
-    ("training loss", lambda run: run.kept.train_loss, 3, 1.0),
-    ("validation loss", lambda run: run.validation_loss, 3, 1.0),
-    ("gap", lambda run: run.gap, 3, 1.0),
+    ("training loss (nats)", lambda run: run.kept.train_loss, 3, 1.0),
+    ("validation loss (nats)", lambda run: run.validation_loss, 3, 1.0),
+    ("gap (nats)", lambda run: run.gap, 3, 1.0),
     ("epoch kept", lambda run: run.kept.epoch, 0, 1.0),
 )
 
