@@ -14,9 +14,9 @@
 # %% [markdown]
 # # Every pixel is a classification problem
 #
-# The classic study in short cells, in a few minutes. `PIXELWISE_DATA=folder` names the folder with CIFAR-10's horses and
-# the Oxford flowers, as in the outputs below; without it a few photographs that come with scikit-image stand in, from
-# which little can be learnt. `pixelwise reproduce` makes the whole study, with three seeds and all the figures.
+# The classic study in short cells, in a few minutes. `PIXELWISE_DATA=folder` names the folder with CIFAR-10's horses
+# and the Oxford flowers, as in the outputs below; without it a few photographs that come with scikit-image stand in,
+# from which little can be learnt. `pixelwise reproduce` makes the whole study, with three seeds and all the figures.
 
 # %%
 import os

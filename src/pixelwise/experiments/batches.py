@@ -2,6 +2,10 @@
 
 The exercise's `unet`. An epoch of small batches has more updates, so that a fixed number of epochs favours them; the
 second half gives every batch size as many updates as `short_epochs` of 100 pictures have.
+
+Measured 2026-11-23 (n 3, two cores of an Intel Xeon): in 25 epochs 53.1 ± 0.3 % with 10 pictures a step, 51.4 ± 0.4 %
+with 50, 48.6 ± 0.6 % with 100 and 46.4 ± 0.3 % with 200; in 450 updates it is the other way round: 39.2 ± 0.4, 42.3 ±
+0.7, 43.6 ± 1.3 and 44.7 ± 0.7 %. Small batches win by more updates, not by being small.
 """
 
 from .experiment import Experiment
