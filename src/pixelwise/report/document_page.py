@@ -28,7 +28,7 @@ from .document_words import in_words
 from .figures import save_vector
 from .typeset import mathml, png_of
 
-SCREEN_DPI = 150  # of pictures
+SCREEN_WIDTH = 1500  # pixels, of pictures: half as many again as a desktop shows
 
 
 def write_html(document: Document, path: Path) -> None:
@@ -63,7 +63,7 @@ def anchor(*numbers_and_heading: object) -> str:
 def source_of(block: FigureBlock) -> str:
     """A figure as an address that holds it."""
     if block.pictures:
-        return f"data:image/png;base64,{base64.b64encode(png_of(block, SCREEN_DPI)).decode()}"
+        return f"data:image/png;base64,{base64.b64encode(png_of(block, SCREEN_WIDTH)).decode()}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "figure.svg"
         save_vector(block.figure, path)

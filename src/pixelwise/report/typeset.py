@@ -24,7 +24,7 @@ from .tables import Table
 
 SPECIAL = re.compile(r"([\\`*_$#@<>\[\]~/=+\-'\".])")
 LINE_ENDS = re.compile("[\n\r\v\f\x85\u2028\u2029]+")  # what typst takes for one
-PRINT_DPI = 220  # of pictures
+PRINT_DPI = 180  # of pictures as they are printed
 LONG = 20  # rows, from which on a table may go on on the next page
 PAGE_WIDTH, HIGHEST = 166.0, 105.0  # mm, of figures
 POINTS = 72 / 25.4  # of a millimetre
@@ -60,7 +60,7 @@ def source_of(document: Document, figures: dict[int, str]) -> str:
     environment.filters |= {"marked": marked, "plain": plain, "quoted": quoted, "columns": columns, "words": in_words}
     environment.filters |= {"sideways": _is_sideways, "parts": _parts}
     template = environment.get_template("document.typ.j2")
-    widths = {id(block): _width(block) for block in _figures(document)}
+    widths = {id(block): f"{printed_width(block):.1f}mm" for block in _figures(document)}
     known = {"figures": figures, "widths": widths, "identity": id, "long": LONG}
     return template.render(document=document, kind=lambda block: type(block).__name__, **known)
 
@@ -138,23 +138,24 @@ def drawn(block: FigureBlock, folder: Path, number: int) -> str:
     """A figure as a file that typst reads: vectors, or pixels where it is made of pictures."""
     path = folder / f"figure-{number}.{'png' if block.pictures else 'svg'}"
     if block.pictures:
-        path.write_bytes(png_of(block, PRINT_DPI))
+        path.write_bytes(png_of(block, PRINT_DPI * printed_width(block) / 25.4))
     else:
         save_vector(block.figure, path)
     return path.name
 
 
-def png_of(block: FigureBlock, dpi: int) -> bytes:
-    """A figure as PNG."""
+def png_of(block: FigureBlock, pixels: float) -> bytes:
+    """A figure as PNG, about so many pixels wide."""
     data = io.BytesIO()
+    dpi = pixels / block.figure.get_size_inches()[0]
     block.figure.savefig(data, dpi=dpi, format="png", metadata={"Software": None})
     return data.getvalue()
 
 
-def _width(block: FigureBlock) -> str:
-    """As wide as the page, or as high as two may stand on one."""
+def printed_width(block: FigureBlock) -> float:
+    """In mm: as wide as the page, or as high as two may stand on one."""
     width, height = block.figure.get_size_inches()
-    return f"{min(PAGE_WIDTH, HIGHEST * width / height):.1f}mm"
+    return float(min(PAGE_WIDTH, HIGHEST * width / height))
 
 
 def _figures(document: Document) -> list[FigureBlock]:
