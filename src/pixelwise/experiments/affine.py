@@ -3,8 +3,8 @@
 The `cnn` from the same weights, in the same order: shown x, 2x - 0.5, 10x + 10, and 10x + 10 with 10 around the picture
 instead of 0. What should happen, and why, is worked out in `pixelwise.affine`.
 
-Measured 2026-11-23 (n 3, 10 epochs, two cores of an Intel Xeon): training losses in the first epoch 2.494 on x, 2.487 on
-2x - 0.5, 2.529 on 10x + 10, and 2.494 again once the padding is 10: BatchNorm takes a and b out, the border is what
+Measured 2026-11-23 (n 3, 10 epochs, two cores of an Intel Xeon): training losses in the first epoch 2.494 on x, 2.487
+on 2x - 0.5, 2.529 on 10x + 10, and 2.494 again once the padding is 10: BatchNorm takes a and b out, the border is what
 stays. In the last epoch 1.706, 1.703, 1.721 and 1.706.
 """
 

@@ -2,6 +2,9 @@
 
 Predicted as formulas before anything runs (`pixelwise.fine_tuning`), and measured: bytes that backward keeps, the
 highest memory of a step, seconds. Costs do not depend on values, so no pretrained weights are needed.
+
+Measured 2026-11-23 (n 1, two cores of an Intel Xeon, 4 pictures of 224 x 224): of deeplabv3_resnet101 the last layer
+keeps 6.1 MiB and the whole 1,411.5 MiB, as foretold to the byte; a step takes 3.4 against 10.5 s.
 """
 
 from .experiment import Experiment
