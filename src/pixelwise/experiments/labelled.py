@@ -5,8 +5,8 @@ and the whole network from few and from all, where each sees about as many pictu
 so that there is one run.
 
 Measured 2026-11-23 (n 3, two cores of an Intel Xeon), flower IoU: 0.456 ± 0.331 from 1, 0.810 ± 0.048 from 2, 0.919 ±
-0.042 from 5, 0.922 ± 0.048 from 10, 0.960 ± 0.011 from 20, 0.970 ± 0.001 from 50 and 0.976 ± 0.001 from all 400, in 5 to
-7 s. The head from 20 has 0.946 ± 0.003 in 49 s, everything 0.940 ± 0.008 in 60 s; from all (n 1) 0.963 and 0.967.
+0.042 from 5, 0.922 ± 0.048 from 10, 0.960 ± 0.011 from 20, 0.970 ± 0.001 from 50 and 0.976 ± 0.001 from all 400, in 5
+to 7 s. The head from 20 has 0.946 ± 0.003 in 49 s, everything 0.940 ± 0.008 in 60 s; from all (n 1) 0.963 and 0.967.
 """
 
 from collections.abc import Sequence

@@ -18,10 +18,11 @@ NETWORKS = {  # what is trained of each
 }
 QUICK_NETWORKS = {"hypercolumn_efficientnet_lite0": ("last", "full")}
 DOUBLED = "hypercolumn_efficientnet_lite0"  # small enough to be doubled on a laptop
+HALF_SIDE = 128  # pixels; it sees one and a half times as many, in multiples of 32, which this doubles evenly
 
 
 def settings(protocol: Protocol) -> list[Setting]:
-    """Steps of the networks, and the smallest one's in pictures of twice the width and height."""
+    """Steps of the networks, and one network's in pictures of a size and of twice its width and height."""
     networks, side = (QUICK_NETWORKS, SIDE // 2) if protocol.quick else (NETWORKS, SIDE)
     return [
         *(
@@ -30,10 +31,16 @@ def settings(protocol: Protocol) -> list[Setting]:
             for trains in modes
         ),
         *(
-            protocol.cost(f"{DOUBLED}, {trains}, doubled", DOUBLED, (trains,), 2 * side, BATCH)
+            protocol.cost(doubled_label(trains, side), DOUBLED, (trains,), side, BATCH)
             for trains in ("last", "full")
+            for side in (HALF_SIDE, 2 * HALF_SIDE)
         ),
     ]
+
+
+def doubled_label(trains: str, side: int) -> str:
+    """What a step in pictures of some size is called."""
+    return f"{DOUBLED}, {trains}, {side} × {side}"
 
 
 EXPERIMENT = Experiment("memory", "c", "What do the last layer and the whole network cost?", settings)

@@ -4,9 +4,9 @@ The exercise's `unet` against its `cnn`, which is the same network without the t
 out alone; and a `cnn` widened to the U-Net's number of weights, since the connections bring weights along.
 
 Measured 2026-11-23 (n 3, two cores of an Intel Xeon): accuracy 48.6 ± 0.6 % against 41.0 ± 0.1 %. It is not the
-weights: the widened `cnn` has 41.2 ± 0.4 %. It is one connection, the one at half size: without it 41.6 ± 0.1 %, without the one
-at a quarter 48.8 ± 0.5 %, without the picture itself 48.4 ± 0.6 %. The gain is at edges, 9.0 points there and none six
-pixels away from them.
+weights: the widened `cnn` has 41.2 ± 0.4 %. It is one connection, the one at half size: without it 41.6 ± 0.1 %,
+without the one at a quarter 48.8 ± 0.5 %, without the picture itself 48.4 ± 0.6 %. The gain is at edges, 9.0 points
+there and none six pixels away from them.
 """
 
 import torch

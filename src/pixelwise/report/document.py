@@ -114,6 +114,7 @@ class Verdict:
 
     sentences: Sequence[str]
     kind: Literal["answer", "missing"] = "answer"
+    short: int | None = 0  # which sentence stands for all of them in a summary; None: it has no part in one
 
 
 Block = Paragraph | Points | Equation | TableBlock | FigureBlock | Verdict

@@ -46,7 +46,7 @@ def affine_section(results: Results) -> Section:
     if not x.runs:
         return Section("What if x becomes a x + b?", [*blocks, missing(list(outcomes), "affine")])
     blocks += [
-        answer(affine_sentences(outcomes)),
+        answer(affine_sentences(outcomes), 2),
         curves(
             results, outcomes, "`cnn` shown x and a x + b, from the same weights and in the same order", lookup=False
         ),

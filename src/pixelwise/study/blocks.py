@@ -17,9 +17,9 @@ SHOWN = 10  # pictures in a gallery
 LABELS = 15  # points, of a gallery's rows, which is printed at half its size
 
 
-def answer(sentences: Sequence[str]) -> Verdict:
-    """An answer, in sentences."""
-    return Verdict(sentences, "answer")
+def answer(sentences: Sequence[str], short: int | None = 0) -> Verdict:
+    """An answer, in sentences, one of which stands for it in the summary."""
+    return Verdict(sentences, "answer", short)
 
 
 def missing(labels: Sequence[str], experiment: str) -> Verdict:

@@ -50,7 +50,7 @@ def equal_layers_table() -> Table:
 
 def pairs_of(costs: Mapping[str, Cost]) -> dict[str, tuple[Cost, Cost]]:
     """The last layer and the whole of every network that has both, in pictures of the first size."""
-    networks = {label.split(",")[0] for label in costs if "doubled" not in label}
+    networks = {label.split(",")[0] for label in costs}
     return {
         network: (costs[f"{network}, last"], costs[f"{network}, full"])
         for network in sorted(networks)
@@ -76,7 +76,14 @@ def _pair_sentence(network: str, last: Cost, full: Cost) -> str:
 def doubling_section(results: Results) -> Section:
     """What pictures of twice the width and height do, by formula and measured."""
     costs = results.costs(memory.EXPERIMENT)
-    pairs = {label: (costs[label], costs[f"{label}, doubled"]) for label in costs if f"{label}, doubled" in costs}
+    labels = {
+        trains: [memory.doubled_label(trains, n * memory.HALF_SIDE) for n in (1, 2)] for trains in ("last", "full")
+    }
+    pairs = {
+        f"{memory.DOUBLED}, {trains}": (costs[once], costs[twice])
+        for trains, (once, twice) in labels.items()
+        if once in costs and twice in costs
+    }
     heading = "What doubling the picture does"
     words = Paragraph(
         "Every term of the table above that has $H W$ in it becomes four times as large, and the others stay: "
@@ -84,7 +91,7 @@ def doubling_section(results: Results) -> Section:
         "fixed size."
     )
     if not pairs:
-        return Section(heading, [words, missing([f"{memory.DOUBLED}, last, doubled"], "memory")])
+        return Section(heading, [words, missing([label for some in labels.values() for label in some], "memory")])
     rows, sentences = [], []
     for label, (once, twice) in pairs.items():
         ratios = {
@@ -104,4 +111,14 @@ def doubling_section(results: Results) -> Section:
             f"×{seconds[1] / seconds[0]:.1f}."
         )
     headings = ["trained", "parameters", "forward", "backward", "kept", "kept, measured", "peak, measured", "seconds"]
-    return Section(heading, [words, answer(sentences), TableBlock(Table(headings, rows), "Width and height doubled")])
+    return Section(
+        heading,
+        [
+            words,
+            answer(sentences),
+            TableBlock(
+                Table(headings, rows),
+                f"Pictures of {memory.HALF_SIDE} × {memory.HALF_SIDE} doubled in width and height",
+            ),
+        ],
+    )

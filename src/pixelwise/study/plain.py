@@ -19,7 +19,7 @@ def trained_section(results: Results) -> Section:
     trained, data = cnn.runs[0].trained, results.protocol.pictures
     table = outcome_table({"lookup": lookup, "cnn": cnn}, COLOUR, "network", weights=True)
     blocks: list[Block] = [
-        answer(goodness(cnn, lookup)),
+        answer(goodness(cnn, lookup), 1),
         curves(results, {"cnn": cnn}, "Training of the plain network"),
         TableBlock(with_baselines(table, cnn.runs[0]), f"The plain network on {len(data.test):,} test horses"),
         TableBlock(outcome_table({"cnn": cnn}, LEARNING, "network"), "The epoch that was kept"),

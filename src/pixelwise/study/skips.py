@@ -67,7 +67,7 @@ def weights_section(outcomes: Mapping[str, Outcome]) -> Section:
     ]
     told = "A `cnn` with as many weights as the U-Net, as nearly as its width allows."
     return Section(
-        "More weights?", [answer(sentences), TableBlock(outcome_table(three, COLOUR, "network", True), told)]
+        "More weights?", [answer(sentences, 2), TableBlock(outcome_table(three, COLOUR, "network", True), told)]
     )
 
 
@@ -81,7 +81,7 @@ def detail_section(results: Results, outcomes: Mapping[str, Outcome]) -> Section
         sentences.append(_most_needed(unet, without))
         shown = {"unet": unet, **{side.label: side for side in without.values()}, "unet without any: cnn": cnn}
         blocks += [
-            answer(sentences),
+            answer(sentences, -1),
             TableBlock(
                 outcome_table(shown, COLOUR, "network", True),
                 "Connections left out, named by the size of what they carry",
@@ -129,7 +129,7 @@ def edge_blocks(results: Results, outcomes: Mapping[str, Outcome]) -> list[Block
     ]
     figure = by_distance(shares, bins.names)
     return [
-        answer(words),
+        answer(words, None),
         FigureBlock(figure, "Accuracy by distance to the nearest edge between true colours, test horses", alt="Lines"),
     ]
 
@@ -164,7 +164,7 @@ def copying_section(results: Results) -> Section:
                 "In a palette of 24 RGB colours a pixel's class is mostly its brightness, which the picture shows. "
                 "In a palette of 24 chroma classes, OKLab's $a$ and $b$ at the picture's own lightness, it is not."
             ),
-            answer(sentences),
+            answer(sentences, -1),
             TableBlock(outcome_table(outcomes, COLOUR, "network, classes"), "Both kinds of classes"),
             gallery_block(
                 results,

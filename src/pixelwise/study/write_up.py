@@ -25,6 +25,7 @@ from .recorded import recorded_section
 from .results import Results
 from .skips import comparison_section, reasons_section
 
+REMARK = "remark.txt"  # what whoever ran the study has to say about it
 PARTS: Mapping[Part, str] = {"a": "Colourization as classification", "b": "Skip connections", "c": "Fine-tuning"}
 SECTIONS: Mapping[Part, Sequence[Callable[[Results], Section]]] = {
     "a": (
@@ -93,8 +94,9 @@ def document_of(results: Results, parts: Sequence[Part]) -> Document:
 
 
 def in_short(sections: Sequence[Section]) -> list[str]:
-    """The first sentence of every answer."""
-    return [f"*{name}* {v.sentences[0]}" for name, v in _verdicts(sections) if v.kind == "answer"]
+    """One sentence of every answer."""
+    answers = [(name, verdict) for name, verdict in _verdicts(sections) if verdict.kind == "answer"]
+    return [f"*{name}* {verdict.sentences[verdict.short]}" for name, verdict in answers if verdict.short is not None]
 
 
 def _scope(protocol: Protocol) -> str:
@@ -130,6 +132,8 @@ def protocol_section(results: Results, parts: Sequence[Part]) -> Section:
     for name in ("pixelwise", "commit", "python", "torch", "processor", "cores", "threads"):
         points.append(f"{name}: {escaped(', '.join(_different(found, name)))}")
     days = sorted({environment["started"][:10] for environment in found})
+    remark = protocol.out / REMARK
+    points += [escaped(remark.read_text(encoding="utf-8").strip())] if remark.is_file() else []
     points.append(f"measured {' to '.join(dict.fromkeys([days[0], days[-1]]))}" if days else "no runs yet")
     return Section("Protocol", [Points(points)])
 
