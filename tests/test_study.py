@@ -132,7 +132,7 @@ def test_every_question_is_answered_or_said_to_be_missing(studied, written):
     }
     assert "pixelwise experiment palettes" in page and "pixelwise experiment memory" in page
     answered = {name for name, _ in written.answers}
-    assert {"Is it good?", "What if x becomes a x + b?", "More weights?", "What does the batch size do?"} <= answered
+    assert {"Is it good?", "What if x becomes a x + b?", "More weights?", "At the same number of epochs"} <= answered
 
 
 def test_numbers_in_the_page_are_those_of_the_runs(studied, written):

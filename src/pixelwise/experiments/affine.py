@@ -20,9 +20,14 @@ TREATMENTS = {
 
 
 def settings(protocol: Protocol) -> list[Setting]:
-    """The treatments of the pictures; differences show early, so that a few epochs do."""
-    short = {"epochs": protocol.short_epochs}
-    return [protocol.colour(label, "cnn", treatment, short) for label, treatment in TREATMENTS.items()]
+    """The treatments of the pictures; differences show early, so that a few epochs do.
+
+    On x it is the exercise's own run, of which the first epochs count.
+    """
+    short = {"epochs": min(protocol.short_epochs, protocol.epochs)}
+    return [
+        protocol.colour(label, "cnn", treatment, short if treatment else {}) for label, treatment in TREATMENTS.items()
+    ]
 
 
 EXPERIMENT = Experiment("affine", "a", "What if every grey picture x becomes a x + b before the network?", settings)

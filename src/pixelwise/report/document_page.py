@@ -28,7 +28,7 @@ from .document_words import in_words
 from .figures import save_vector
 from .typeset import mathml, png_of
 
-SCREEN_WIDTH = 1500  # pixels, of pictures: half as many again as a desktop shows
+SCREEN_WIDTH = 1500.0  # pixels, of pictures: half as many again as a desktop shows
 
 
 def write_html(document: Document, path: Path) -> None:

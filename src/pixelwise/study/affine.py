@@ -1,6 +1,7 @@
 """What if every grey picture x becomes a x + b? The argument, the curves, and the border."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from ..affine import invariance
 from ..data.pictures import evenly_spaced
@@ -9,16 +10,21 @@ from ..report.document import Block, Equation, Paragraph, Section, TableBlock
 from ..report.tables import Table
 from .blocks import answer, curves, missing
 from .results import Outcome, Results
-from .tables import COLOUR, Column, outcome_table
+from .tables import Column, outcome_table
 from .words import judged
 
 ASKED_PICTURES = 100  # validation pictures on which a trained network is asked about a x + b; float64 is slow
 ASKED = ((2.0, -0.5), (10.0, 10.0), (-1.0, 1.0))
-AFFINE: tuple[Column, ...] = (
-    ("training loss, epoch 1", lambda run: run.rows[0].train_loss, 3, 1.0),
-    ("training loss, last", lambda run: run.rows[-1].train_loss, 3, 1.0),
-    ("validation loss, last", lambda run: run.rows[-1].validation_loss or float("nan"), 3, 1.0),
-)
+
+
+def columns(results: Results) -> tuple[Column, ...]:
+    """The losses in the first and the last of the epochs that all treatments have."""
+    last = min(results.protocol.short_epochs, results.protocol.epochs) - 1
+    return (
+        ("training loss, epoch 1 (nats)", lambda run: run.rows[0].train_loss, 3, 1.0),
+        (f"training loss, epoch {last + 1} (nats)", lambda run: run.rows[last].train_loss, 3, 1.0),
+        (f"validation loss, epoch {last + 1} (nats)", lambda run: run.rows[last].validation_loss or math.nan, 3, 1.0),
+    )
 
 
 def affine_section(results: Results) -> Section:
@@ -46,29 +52,38 @@ def affine_section(results: Results) -> Section:
     if not x.runs:
         return Section("What if x becomes a x + b?", [*blocks, missing(list(outcomes), "affine")])
     blocks += [
-        answer(affine_sentences(outcomes), 2),
+        answer(affine_sentences(outcomes, columns(results)[:2]), 2),
         curves(
             results, outcomes, "`cnn` shown x and a x + b, from the same weights and in the same order", lookup=False
         ),
         TableBlock(
-            outcome_table(outcomes, [*AFFINE, *COLOUR[:2]], "shown"),
-            "Training and validation in the first and the kept epoch, and the test horses",
+            outcome_table(outcomes, columns(results), "shown"),
+            "Training and validation in the first and the last epoch that all have",
         ),
         *border_blocks(results),
     ]
     return Section("What if x becomes a x + b?", blocks)
 
 
-def affine_sentences(outcomes: Mapping[str, Outcome]) -> list[str]:
+def affine_sentences(outcomes: Mapping[str, Outcome], columns: Sequence[Column]) -> list[str]:
     """Each treatment against x, at the start and at the end of training."""
     x = outcomes["x"]
     sentences = []
     for own in outcomes.values():
         if own is x:
             continue
-        for heading, value, digits, _ in AFFINE[:2]:
+        for heading, value, digits, _ in columns:
             sentences.append(
-                judged(own, x, value, heading, more_is_better=False, digits=digits, unit=" nats", paired=True)
+                judged(
+                    own,
+                    x,
+                    value,
+                    heading.removesuffix(" (nats)"),
+                    more_is_better=False,
+                    digits=digits,
+                    unit=" nats",
+                    paired=True,
+                )
             )
     return sentences
 
@@ -81,7 +96,7 @@ def border_blocks(results: Results) -> list[Block]:
     trained, validation = plain_cnn.runs[0].trained, results.protocol.pictures.validation
     some = validation.take(evenly_spaced(len(validation), ASKED_PICTURES))
     rows = []
-    for a, b in ((2.0, -0.5), (10.0, 10.0), (-1.0, 1.0)):
+    for a, b in ASKED:
         found = invariance(trained.model, trained.palette.see(some.pixels), a, b)
         for words, way in (
             ("as it is", found.unchanged),

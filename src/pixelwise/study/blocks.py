@@ -33,7 +33,9 @@ def curves(results: Results, outcomes: Mapping[str, Outcome], caption: str, look
     first = next(outcome for outcome in outcomes.values() if outcome.runs).runs[0].trained
     validation = results.protocol.pictures.validation
     beaten = validation_lookup(first.palette, first.table, validation) if lookup else None
-    runs = {label: [run.rows for run in outcome.runs] for label, outcome in outcomes.items() if outcome.runs}
+    done = {label: outcome.runs for label, outcome in outcomes.items() if outcome.runs}
+    shortest = min(max(len(run.rows) for run in some) for some in done.values())
+    runs = {label: [run.rows[:shortest] for run in some] for label, some in done.items()}
     n = ", ".join(f"{label}: {counted(outcomes[label])}" for label in runs)
     words = (
         f"{caption}: validation, mean and range over the seeds ({n}).{' Dashed: training.' if len(runs) < 3 else ''}"
