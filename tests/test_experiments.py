@@ -12,6 +12,7 @@ from random import Random
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from conftest import scenery
@@ -47,6 +48,7 @@ class Noted(Job):
     def work(self, runs: Path, stopping) -> Iterator[float]:
         folder = runs / self.name
         (folder / f"by-{os.getpid()}").touch()
+        (folder / "threads").write_text(str(torch.get_num_threads()))
         until = time.monotonic() + self.seconds
         while time.monotonic() < until:
             if stopping():
@@ -103,6 +105,14 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path, at_once):
     }
     assert "ZeroDivisionError" in (tmp_path / "fault.fault.txt").read_text()
     assert missing(jobs, tmp_path) == jobs[:2]
+
+
+def test_the_last_one_missing_computes_with_as_many_threads_as_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("pixelwise.experiments.runner.cores", lambda: 6)
+    list(run_jobs([Noted("a"), Noted("b")], tmp_path, never, 3))
+    list(run_jobs([Noted("a"), Noted("b"), Noted("c")], tmp_path, never, 3))
+    assert {(tmp_path / name / "threads").read_text() for name in "abc"} == {"2"}
+    assert torch.get_num_threads() == 1  # what the tests have
 
 
 def test_a_process_that_is_killed_is_told_of(tmp_path):

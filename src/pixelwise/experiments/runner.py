@@ -72,10 +72,13 @@ def run_jobs(jobs: Sequence[Job], runs: Path, stopping: Stopping, at_once: int =
     open_jobs = missing(jobs, runs)
     together = [job for job in open_jobs if not job.alone]
     alone = [job for job in open_jobs if job.alone]
+    threads = max(1, cores() // at_once) if at_once > 1 else torch.get_num_threads()
     if at_once > 1 and len(together) > 1:
-        yield from _in_processes(together, runs, stopping, min(at_once, len(together)))
-    else:
-        alone = together + alone
+        yield from _in_processes(together, runs, stopping, min(at_once, len(together)), threads)
+        together = []
+    with _threads(threads):  # the last one that is missing computes as the others did, to the last bit
+        for job in together:
+            yield from _followed(job, runs, stopping)
     for job in alone:
         yield from _followed(job, runs, stopping)
 
@@ -104,7 +107,7 @@ def _followed(job: Job, runs: Path, stopping: Stopping, at_once: int = 1) -> Ite
         yield News(job.name, 1.0, f"a fault in pixelwise ({type(error).__name__}: {error}); see {job.name}.fault.txt")
 
 
-def _in_processes(jobs: Sequence[Job], runs: Path, stopping: Stopping, count: int) -> Iterator[News]:
+def _in_processes(jobs: Sequence[Job], runs: Path, stopping: Stopping, count: int, threads: int) -> Iterator[News]:
     """The jobs in processes of their own, each with its share of the cores."""
     context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads can hang
     waiting, news, stop = context.Queue(), context.Queue(), context.Event()
@@ -112,7 +115,7 @@ def _in_processes(jobs: Sequence[Job], runs: Path, stopping: Stopping, count: in
         waiting.put(job)
     for _ in range(count):
         waiting.put(None)
-    given = (waiting, news, stop, runs, max(1, cores() // count), count, os.getpid())
+    given = (waiting, news, stop, runs, threads, count, os.getpid())
     workers = [context.Process(target=_work, args=given, daemon=True) for _ in range(count)]
     for worker in workers:
         worker.start()
@@ -157,12 +160,12 @@ def _work(
 ) -> None:
     """A process: take jobs until there are none, or a stop is asked for, or whoever started it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent passes it on
-    torch.set_num_threads(threads)
 
     def stopping() -> bool:
         return stop.is_set() or os.getppid() != parent
 
     while (job := waiting.get()) is not None:
+        torch.set_num_threads(threads)  # only now, since what a job brings along when it is read may set it too
         try:
             for item in _followed(job, runs, stopping, at_once):
                 news.put(item)
@@ -171,6 +174,17 @@ def _work(
         if stopping():
             news.cancel_join_thread()  # nobody may be there to hear the rest
             return
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many threads of torch's, and as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
