@@ -27,6 +27,7 @@ from pixelwise.models.deeplab_mobilenet_v2 import (
     mobilenet_v2_segmenter,
     read_tflite,
 )
+from pixelwise.models.efficientnet_lite0 import EfficientNetLite0
 from pixelwise.models.own import OwnSegmenter, own_module
 from pixelwise.weights import WEIGHTS, fetch_weights, load_exactly, official_weights, read_official, weights_file
 
@@ -560,3 +561,18 @@ def test_code_that_makes_no_network_is_refused(spec, message, tmp_path, monkeypa
     (tmp_path / "broken_code.py").write_text("def (")
     with pytest.raises(BadSetting, match=message):
         own_module(spec)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (97, 131)])
+def test_efficientnet_lite0_is_timms(size):
+    timm = pytest.importorskip("timm", reason="timm is only needed to judge our copy of its network")
+    theirs, ours = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval(), EfficientNetLite0().eval()
+    for module in theirs.modules():
+        if isinstance(module, nn.BatchNorm2d):  # so that a forgotten or misplaced one shows
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x))

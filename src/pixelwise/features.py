@@ -160,7 +160,7 @@ def _name_of(segmenter: Segmenter, precision: Precision) -> str:
 
 def _code_of(kind: type) -> str:
     """The source of someone's own layer, since what it does may change under the same weights."""
-    library = kind.__module__.partition(".")[0] in {"torch", "torchvision", "timm"}
+    library = kind.__module__.partition(".")[0] in {"torch", "torchvision"}
     try:
         return kind.__qualname__ if library else inspect.getsource(kind)
     except (OSError, TypeError):  # made in a terminal

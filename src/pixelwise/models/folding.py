@@ -85,5 +85,5 @@ def _fold(model: Segmenter, convolution: str, norm: str) -> None:
     shifted = (bias - after.running_mean) * factor + (0 if after.bias is None else after.bias)
     conv.weight = nn.Parameter(conv.weight * factor.view(-1, 1, 1, 1), requires_grad=False)
     conv.bias = nn.Parameter(shifted, requires_grad=False)
-    activation = getattr(after, "act", None)  # timm's BatchNorm has its activation in it
+    activation = getattr(after, "act", None)  # some BatchNorms, such as timm's, have their activation in them
     model.set_submodule(norm, activation if isinstance(activation, nn.Module) else nn.Identity())

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..errors import BadWeights
 from ..weights import is_own, load_exactly, read_official, read_own
+from .efficientnet_lite0 import EfficientNetLite0
 from .segmenter import Features, Segmenter, last_layer
 
 NAME = "hypercolumn_efficientnet_lite0"
@@ -51,31 +52,15 @@ class Hypercolumn(Segmenter):
 
     def __init__(self, k: int) -> None:
         super().__init__()
-        network = classifier()
-        stages = list(network.get_submodule("blocks").children())[: STAGES[-1] + 1]
-        stem = {name: network.get_submodule(name) for name in ("conv_stem", "bn1")}
-        self.trunk = nn.ModuleDict({**stem, "blocks": nn.ModuleList(stages)})
+        self.trunk = EfficientNetLite0(STAGES[-1] + 1)
         self.last = last_layer(sum(CHANNELS), k)
 
     def features(self, seen: Float[Tensor, "n 3 h w"]) -> Features:
         """Maps of stride 4 to 32 of the enlarged pictures, for pictures in 0 to 1."""
         size = [STRIDE * max(1, round(side * ENLARGED / STRIDE)) for side in seen.shape[2:]]
         x = F.interpolate(seen, size=size, mode="bilinear", align_corners=False)
-        x = self.trunk["bn1"](self.trunk["conv_stem"]((x * 255 - 127) / 128))
-        maps = []
-        for stage, blocks in enumerate(self.trunk["blocks"].children()):
-            x = blocks(x)
-            if stage in STAGES:
-                maps.append(x)
-        return tuple(maps)
-
-
-def classifier() -> nn.Module:
-    """The whole of EfficientNet-Lite0, as timm builds it, without weights: pictures to 1,000 ImageNet classes."""
-    import timm  # two seconds of imports, which other models need not wait for
-
-    network: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    return network
+        maps = self.trunk.maps((x * 255 - 127) / 128)
+        return tuple(maps[stage] for stage in STAGES)
 
 
 def hypercolumn_segmenter(k: int, weights: Path | None = None) -> Hypercolumn:
@@ -89,7 +74,7 @@ def hypercolumn_segmenter(k: int, weights: Path | None = None) -> Hypercolumn:
     Raises:
         BadWeights: the package is missing, or the file is damaged or another network's.
     """
-    network = classifier()
+    network = EfficientNetLite0()
     load_exactly(network, *_tensors(network, weights))
     model = Hypercolumn(k)
     model.trunk.load_state_dict({name: network.state_dict()[name] for name in model.trunk.state_dict()})
