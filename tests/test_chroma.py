@@ -12,6 +12,7 @@ from PIL import Image
 from conftest import scenery
 from pixelwise.classes import chroma as chroma_module
 from pixelwise.classes.chroma import ChromaPalette
+from pixelwise.classes.dials import Dials, decided
 from pixelwise.classes.oklab import light_of, linear_rgb_of, oklab_of, pixels_of
 from pixelwise.classes.palette import Palette, fit_palette, load_palette
 from pixelwise.data.images import open_picture
@@ -22,7 +23,8 @@ from pixelwise.grey import grey_levels
 from pixelwise.models.lookup import Lookup
 from pixelwise.picture_metrics import psnr, squared_error
 from pixelwise.predict.colour import colourize
-from pixelwise.workflow.finished import Trained, colourize_files, evaluate_run, load_trained
+from pixelwise.workflow.colouring import colourize_files
+from pixelwise.workflow.finished import Trained, evaluate_run, load_trained
 from pixelwise.workflow.plan import Plan
 from pixelwise.workflow.training import fit_table, train_colour
 
@@ -212,7 +214,7 @@ def test_evaluation_compares_pictures_of_the_truths_own_lightness(six):
     for value, answer in {
         found.psnr_grey: six.grey_shown(pixels),
         found.psnr_ceiling: six.decode(six.encode(pixels), pixels),
-        found.psnr: six.paint(Lookup(6, table)(six.see(pixels)), pixels),
+        found.psnr: six.paint(decided(Lookup(6, table)(six.see(pixels)), six, table.shares, Dials()), pixels),
     }.items():
         assert value == pytest.approx(psnr(squared_error(answer, pixels)).mean().item())
     assert found.psnr_grey < found.psnr <= found.psnr_ceiling

@@ -64,7 +64,7 @@ def network(request, networks):
 
 
 def head_of(model: Segmenter) -> nn.Module:
-    return model.head if hasattr(model, "head") else model.trunk["blocks"][5]
+    return model.head if hasattr(model, "head") else model.trunk.blocks[5]
 
 
 def learned_modules(model: Segmenter, mode: str) -> list[nn.Module]:

@@ -20,7 +20,7 @@ FLOORS = [
     "freeze",
     "accounting",
     "features",
-    "feeds strokes",
+    "feeds strokes hints alternatives",
     "evaluate predict outputs",
     "train",
     "runs affine",

@@ -1,14 +1,17 @@
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import ExifTags, Image, ImageCms
 
-from pixelwise.data.images import MOST_PIXELS, find_pictures, open_picture, save_picture
+from pixelwise.data.images import MOST_PIXELS, find_pictures, open_picture, read_notes, save_picture
 from pixelwise.errors import BadPicture, CannotWrite
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)  # 5 rows, 4 columns
@@ -230,24 +233,67 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
-def test_a_mutated_file_is_a_picture_or_a_bad_picture(tmp_path, kind):
+def whole_files() -> dict[str, bytes]:
+    """One small file of every kind that comes in, with metadata where it can hold some."""
     exif = Image.Exif()
-    exif[0x0112] = 6
-    stream = io.BytesIO()
-    options = {"exif": exif} if kind in {"PNG", "JPEG", "WEBP"} else {}
-    Image.fromarray(COLOURS).save(stream, kind, **options)
-    rng = np.random.default_rng(7)
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.ImageDescription] = 6, "a meadow"
+    extra = {"exif": exif, "icc_profile": srgb_profile()}
+    wide = np.random.default_rng(5).integers(0, 65536, (5, 4, 4), dtype=np.uint16)
+    files = {}
+    for name, image, options in [
+        ("PNG", Image.fromarray(COLOURS), extra),
+        ("PNG grey", Image.fromarray(COLOURS[..., 0]), {"exif": exif}),
+        ("PNG alpha", Image.fromarray(COLOURS).convert("RGBA"), {}),
+        ("JPEG", Image.fromarray(COLOURS), extra),
+        ("WEBP", Image.fromarray(COLOURS), {"exif": exif}),
+        ("GIF", Image.fromarray(COLOURS), {}),
+        ("BMP", Image.fromarray(COLOURS), {}),
+        ("TIFF deflate", Image.fromarray(COLOURS), {"compression": "tiff_adobe_deflate"}),
+        ("TIFF lzw", Image.fromarray(COLOURS), {"compression": "tiff_lzw"}),
+    ]:
+        stream = io.BytesIO()
+        image.save(stream, name.split()[0], **options)
+        files[name] = stream.getvalue()
+    for channels in (1, 2, 3, 4):
+        files[f"PNG deep {channels}"] = imagecodecs.png_encode(wide[..., :channels].squeeze().copy())
+    for compression in (None, "zlib", "lzw"):
+        for channels in (1, 3, 4):
+            stream = io.BytesIO()
+            kind = "rgb" if channels > 1 else "minisblack"
+            values = wide[..., :channels].squeeze()
+            tifffile.imwrite(stream, values, photometric=kind, compression=compression, metadata=None)
+            files[f"TIFF deep {compression} {channels}"] = stream.getvalue()
+    return files
+
+
+def size_by_pillow(path: Path) -> set[tuple[int, int]]:
+    """Both ways up: whether a damaged orientation still counts is Pillow's to say."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path) as image:
+            return {image.size, image.size[::-1]}
+
+
+@pytest.mark.parametrize("kind", whole_files())
+def test_a_mutated_file_is_a_picture_or_a_bad_picture(tmp_path, kind):
+    content, rng = whole_files()[kind], np.random.default_rng(7)
     path, read = tmp_path / "a", 0
+    path.write_bytes(content)
+    assert open_picture(path).rgb.shape[0] == 3
     for _ in range(150):
-        path.write_bytes(mutated(stream.getvalue(), rng))
+        path.write_bytes(mutated(content, rng))
         try:
             picture = open_picture(path)
         except BadPicture as fault:
             assert str(path) in str(fault)
         else:
             read += 1
-            assert picture.rgb.dtype == torch.uint8 and picture.rgb.shape[0] == 3
+            assert picture.rgb.dtype == torch.uint8
+            assert tuple(picture.rgb.shape[:0:-1]) in size_by_pillow(path)
+            assert picture.deep is None or picture.deep.shape == picture.rgb.shape
+            assert picture.alpha is None or picture.alpha.shape == picture.rgb.shape[1:]
+            save_picture(tmp_path / "out.jpg", picture.rgb, notes={"Software": "x"}, like=picture)
+            assert read_notes(tmp_path / "out.jpg") == {"Software": "x"}
     assert 0 < read < 150
 
 

@@ -21,7 +21,8 @@ from pixelwise.train import EpochRow
 from pixelwise.workflow.finished import load_trained
 from pixelwise.workflow.segment_plan import SegmentPlan
 from pixelwise.workflow.segmented import evaluate_segmenter, load_segmenter, segment_files, taught_by_strokes
-from pixelwise.workflow.segmenting import FillRow, NoteRow, train_segment
+from pixelwise.workflow.filling import FillRow, NoteRow
+from pixelwise.workflow.segmenting import train_segment
 from pixelwise.workflow.targets import targets
 
 SUN = Labels(("land", "sky"))
@@ -95,7 +96,7 @@ def test_the_proof_says_what_was_trained_and_that_nothing_else_moved(labelled, t
 def test_a_frozen_tensor_that_moves_stops_the_run(labelled, tmp_path, monkeypatch):
     def moving(run, training, model):
         with torch.no_grad():
-            model.trunk["bn1"].running_mean += 1e-3
+            model.trunk.bn1.running_mean += 1e-3
 
     monkeypatch.setattr("pixelwise.workflow.segmenting._end", moving)
     with pytest.raises(BadRun, match=r"1 frozen tensors changed while training .trunk.bn1.running_mean"):

@@ -37,7 +37,7 @@ from .report.cost_text import (
 from .report.step_text import step_formulas, step_heading, step_layers, step_remarks, step_table
 from .report.tables import Table, segment_values_of, values_of
 from .train import EpochRow, StepRow
-from .workflow.segmenting import FillRow, NoteRow, Row
+from .workflow.filling import FillRow, NoteRow, Row
 
 RUNS_REMEMBERED = 600.0  # seconds by which the time left of a study is judged: its trainings are of many kinds
 
@@ -131,8 +131,7 @@ def download_bar(progress_of_bytes: Iterable[tuple[int, int]], what: str) -> Non
             progress.update(task, completed=got, total=total or None)
 
 
-def show_training(rows: Iterable[StepRow | EpochRow], name: str, epochs: int) -> list[EpochRow]:
-    """Runs a training to its end: a bar over all steps with rate and time left, and a line for each epoch."""
+def _show_steps(rows: Iterable[StepRow | EpochRow], name: str, epochs: int) -> list[EpochRow]:
     done: list[EpochRow] = []
     with _progress(MofNCompleteColumn(), TextColumn("{task.fields[rate]}")) as progress:
         task = progress.add_task(name, total=None, rate="")
@@ -148,22 +147,26 @@ def show_training(rows: Iterable[StepRow | EpochRow], name: str, epochs: int) ->
     return done
 
 
-def show_segment_training(rows: Iterable[Row], name: str, epochs: int) -> list[EpochRow]:
-    """The same for a network that is fine-tuned: its notes, and a bar while features are computed, before it."""
+def show_training(rows: Iterable[Row], name: str, epochs: int) -> list[EpochRow]:
+    """Runs a training to its end: a bar over all steps with rate and time left, and a line for each epoch.
+
+    Before them come its notes, and a bar while features are computed, if it has any.
+    """
     remaining = iter(rows)
     first: list[Row] = []
     with _progress(MofNCompleteColumn()) as progress:
-        task = progress.add_task("features", total=None)
+        task = None
         for row in remaining:
             if isinstance(row, NoteRow):
                 progress.console.print(row.text)
             elif isinstance(row, FillRow):
-                progress.update(task, completed=row.done, total=row.total)
+                task = progress.add_task("features", total=row.total) if task is None else task
+                progress.update(task, completed=row.done)
             else:
                 first.append(row)
                 break
     steps = (row for row in itertools.chain(first, remaining) if isinstance(row, StepRow | EpochRow))
-    return show_training(steps, name, epochs)
+    return _show_steps(steps, name, epochs)
 
 
 def show_missing(questions: Sequence[Experiment], protocol: Protocol, at_once: int, as_json: bool) -> None:

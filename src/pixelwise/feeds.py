@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from .classes.labels import VOID
+from .classes.palette import AnyPalette
 from .data.batches import Encoded, Given
 from .data.pictures import Pictures
 from .errors import BadData
@@ -78,6 +79,63 @@ class MapFeed:
         ids = torch.where(mirror.view(-1, 1, 1), ids.flip(2), ids)
         size = (ids.shape[1], ids.shape[2])
         return (self.cache.read(pixels), size), ids
+
+
+@dataclass(frozen=True, eq=False)
+class CellFeed:
+    """Whole maps of features of what a class set shows, and the class of one pixel of each of their cells.
+
+    In training that pixel is drawn anew each time: so a cell learns the shares of all its pixels' classes, in the time
+    that one pixel takes. Measured is the pixel in the middle.
+
+    Args:
+        cache: has, or computes, the features.
+        classes: says what the network sees.
+        encoded: pictures and their true classes.
+        cells: rows and columns of the finest map.
+    """
+
+    cache: FeatureCache
+    classes: AnyPalette
+    encoded: Encoded
+    cells: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def steps(self, batch_size: int) -> int:
+        """Batches in an epoch."""
+        return -(-len(self) // batch_size)
+
+    def shuffled(
+        self, batch_size: int, *, seed: int, epoch: int, flips: bool = False, skip: int = 0
+    ) -> Iterator[Given]:
+        """One epoch's batches of (features, true classes); a mirrored picture's features are cached too."""
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        order = torch.randperm(len(self), generator=generator)
+        mirrored = torch.rand(len(self), generator=generator) < (0.5 if flips else 0.0)
+        places = torch.rand(self.steps(batch_size), 2, *self.cells, generator=generator)
+        for step in range(skip, self.steps(batch_size)):
+            some = slice(step * batch_size, (step + 1) * batch_size)
+            yield self._given(order[some], mirrored[some], places[step])
+
+    def in_order(self) -> Iterator[Given]:
+        """Everything once."""
+        middle = torch.full((2, *self.cells), 0.5)
+        for start in range(0, len(self), MEASURED_AT_ONCE):
+            chosen = torch.arange(start, min(start + MEASURED_AT_ONCE, len(self)))
+            yield self._given(chosen, torch.zeros(len(chosen), dtype=torch.bool), middle)
+
+    def _given(self, chosen: Tensor, mirror: Tensor, places: Float[Tensor, "2 _ _"]) -> Given:
+        """Features, and the classes of the pixels at some places, 0 to 1, in each cell."""
+        pixels, ids = self.encoded.pictures.pixels[chosen], self.encoded.ids[chosen]
+        shown = self.classes.grey_shown(torch.where(mirror.view(-1, 1, 1, 1), pixels.flip(3), pixels))
+        ids = torch.where(mirror.view(-1, 1, 1), ids.flip(2), ids)
+        rows, columns = (
+            ((torch.arange(cells).view(shape) + place) * (length / cells)).long().clamp(max=length - 1)
+            for cells, shape, place, length in zip(self.cells, ((-1, 1), (1, -1)), places, ids.shape[1:], strict=True)
+        )
+        return (self.cache.read(shown.contiguous()),), ids[:, rows, columns]
 
 
 @dataclass(frozen=True, eq=False)

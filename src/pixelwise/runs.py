@@ -12,6 +12,7 @@ evaluation.json, curve.png, gallery.png
 freezing.json           of a run that segments: what was trained, what was not, and the proof
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -217,6 +218,18 @@ class Run:
             done = len(self.rows())
             raise BadRun(f"the run in {self.folder} is unfinished ({done} epochs done); continue it with --resume")
         self._fill_model("model.safetensors", model)
+
+    @property
+    def weights_sha256(self) -> str:
+        """Fingerprint of the file of trained weights.
+
+        Raises:
+            BadRun: it cannot be read.
+        """
+        try:
+            return hashlib.sha256((self / "model.safetensors").read_bytes()).hexdigest()
+        except OSError as error:
+            raise BadRun(f"{self / 'model.safetensors'} cannot be read ({error})") from None
 
     def _fill_model(self, name: str, model: nn.Module) -> None:
         tensors = self._tensors(name)

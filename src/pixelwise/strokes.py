@@ -67,7 +67,16 @@ def load_strokes(path: Path) -> Strokes:
         given = json.loads(path.read_text(encoding="utf-8"))
         labels = Labels(tuple(str(name) for name in given["classes"]), tuple(given.get("colours", ())))
         pictures = {str(name): tuple(_stroke(s, labels) for s in found) for name, found in given["pictures"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, BadSetting) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        BadSetting,
+    ) as error:
         raise BadData(f"strokes {path} cannot be read ({type(error).__name__}: {error}); {expected}") from None
     if len(labels) < 2:
         raise BadData(f"strokes {path} have one class; expected two or more, so that there is a choice")

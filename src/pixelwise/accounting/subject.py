@@ -140,11 +140,11 @@ def subject_of(model: str | nn.Module, given: Widths) -> Subject:
         subject = Subject(type(model).__name__, {}, given.get("NIC", 3), (224, 224), lambda _: model)
     elif ":" in model:
         subject = _own(model, given)
-    elif model in MODELS:
-        subject = _colour(model, given)
     elif model in PRETRAINED:
         untrained = PRETRAINED[model].untrained
         subject = Subject(model, {"K": 2}, 3, (224, 224), lambda widths: untrained(widths["K"]))
+    elif model in MODELS:
+        subject = _colour(model, given)
     else:
         raise UnknownName("model", model, [*MODELS, *PRETRAINED])
     any_channels = isinstance(model, nn.Module) or ":" in model

@@ -110,8 +110,9 @@ class ChromaPalette:
         return pixels_of(light, chroma)
 
     def paint(self, probabilities: Probabilities, like: Pixels | None = None) -> Pixels:
-        """Every pixel in its likeliest chroma; equal probabilities go to the lowest index."""
-        return self.decode(probabilities.argmax(dim=1).to(torch.uint8), like)
+        """Every pixel in the mean chroma of its probabilities, as light as in some pictures or else middling."""
+        chroma = torch.einsum("nkhw,kc->nchw", probabilities, self.chromas.float())
+        return pixels_of(torch.full_like(chroma[:, :1], MIDDLE) if like is None else light_of(like), chroma)
 
     def tinted(self, grey: Grey, probabilities: Probabilities) -> Pixels:
         """Every pixel in the mean chroma of its probabilities, as light as the grey that was seen."""

@@ -13,7 +13,6 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Float64
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from ..errors import BadPalette
@@ -174,6 +173,8 @@ def fit_palette(
 
 
 def _centres(points: np.ndarray, k: int, seed: int, what: str) -> np.ndarray:
+    from sklearn.cluster import KMeans  # a second of imports, which painting need not wait for
+
     different = len(np.unique(points.round(5), axis=0))  # greys differ in chroma by rounding alone, some 1e-7
     if different < k:
         raise BadPalette(f"the pictures have {different} different {what}, {k} were asked; ask for fewer colours")

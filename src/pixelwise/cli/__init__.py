@@ -1,6 +1,6 @@
 """The command line: parse, call one function of the library, print. Heavy rooms are entered only when needed."""
 
-from . import account, segment, sets, study, train, train_segment, use
+from . import account, colourize, segment, sets, study, train, train_segment, use
 from .app import app, main
 
-__all__ = ["account", "app", "main", "segment", "sets", "study", "train", "train_segment", "use"]
+__all__ = ["account", "app", "colourize", "main", "segment", "sets", "study", "train", "train_segment", "use"]

@@ -60,6 +60,53 @@ def palette_show(
     console.show_palette(load_palette(palette / "palette.json" if palette.is_dir() else palette), json)
 
 
+@palette_app.command("compare")
+def palette_compare(
+    data: Data = None,
+    root: Root = None,
+    category: Category = None,
+    num_colours: Annotated[str, typer.Option(help="Numbers of colours to try.")] = "8,16,24,32,48,64",
+    error: Annotated[float, typer.Option(help="CIEDE2000 that painting may cost, for a recommendation.")] = 3.0,
+    pictures: Annotated[int, typer.Option(help="Test pictures to paint, evenly spaced.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of k-means.")] = 0,
+    json: Json = False,
+) -> None:
+    """How well your own pictures can be painted at best with k colours: whole ones, or chroma of Lab or OKLab."""
+    from .. import console
+    from ..config import DataSettings
+    from ..data.load import load_data
+    from ..data.pictures import evenly_spaced
+    from ..evaluate.ceiling import SPACES, ceilings, enough
+    from ..report.tables import ceiling_table
+
+    try:
+        sizes = sorted({int(part) for part in num_colours.split(",") if part.strip()})
+    except ValueError:
+        raise typer.BadParameter(
+            f"{num_colours!r}; expected numbers such as 8,16", param_hint="--num-colours"
+        ) from None
+    if not sizes or pictures < 1 or not error > 0:
+        raise typer.BadParameter("expected one number of colours, one picture and an error above 0 at least")
+    found_data = load_data(DataSettings.from_mapping(pictures_given(data, root, category)))
+    shown = found_data.test.take(evenly_spaced(len(found_data.test), pictures))
+    rows = ceilings(found_data.train, shown, sizes, seed)
+    found = list(console.watched(rows, 1 + len(sizes) * len(SPACES), "painting"))
+    wanted = enough(found, error)
+    if json:
+        chosen = wanted.num_colours if wanted else None
+        table = [ceiling.to_mapping() for ceiling in found]
+        console.print_json({"error": error, "recommended": chosen, "pictures": len(shown), "ceilings": table})
+        return
+    console.print_table(f"At best, on {len(shown)} test pictures of {found_data.title}", ceiling_table(found))
+    advice = (
+        f"{wanted.num_colours} chroma classes of OKLab keep CIEDE2000 within {error:g}: --space oklab "
+        f"--num-colours {wanted.num_colours}"
+        if wanted
+        else f"none of these keeps CIEDE2000 within {error:g}; ask for more colours"
+    )
+    typer.echo(f"\n{advice}")
+
+
 @data_app.command("list")
 def data_list(json: Json = False) -> None:
     """Name the data sets there are."""

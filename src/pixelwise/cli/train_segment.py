@@ -114,7 +114,7 @@ def _train(
     with console.stop_on_request() as stopping:
         where = choose_device(device)
         rows = segmenting.train_segment(plan, out, resume=resume, device=where, stopping=stopping)
-        console.show_segment_training(rows, f"training {plan.model.name}", plan.train.epochs)
+        console.show_training(rows, f"training {plan.model.name}", plan.train.epochs)
     evaluation = SegmentEvaluation.from_mapping(run.evaluation())
     if json:
         console.print_json({"run": str(out), **evaluation.to_mapping()})

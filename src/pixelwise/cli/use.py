@@ -1,4 +1,4 @@
-"""`pixelwise evaluate`, `pixelwise colourize` and `pixelwise demo`: what finished models are for."""
+"""`pixelwise evaluate` and `pixelwise demo`: what finished models are for."""
 
 from pathlib import Path
 from typing import Annotated
@@ -53,33 +53,3 @@ def evaluate(
         console.print_json(result.to_mapping())
     else:
         console.print_evaluation(result)
-
-
-@app.command()
-def colourize(
-    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE|FOLDER...", help="What to colour.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the coloured pictures.")],
-    run: Annotated[Path, typer.Option("--run", help="Folder of a finished run.")],
-    json: Json = False,
-) -> None:
-    """Colour pictures, each in its own size and with its own light; only their grey is looked at."""
-    from .. import console
-    from ..workflow.finished import colourize_files, load_trained
-    from ..workflow.targets import targets
-
-    pairs = targets(pictures, out)
-    results = list(console.watched(colourize_files(pairs, load_trained(run)), len(pairs), "colouring"))
-    failed = [{"picture": str(r.picture), "reason": r.reason} for r in results if r.output is None]
-    done = [{"picture": str(r.picture), "output": str(r.output), "seconds": r.seconds} for r in results if r.output]
-    if json:
-        console.print_json({"pictures": done, "failed": failed})
-    else:
-        for item in done:
-            typer.echo(f"{item['output']}  {item['seconds']:.1f} s")
-    for fault in failed:
-        typer.echo(f"error: {fault['reason']}", err=True)
-    if failed:
-        raise typer.Exit(1)
-
-
-app.command("colorize", hidden=True, help="The same as colourize.")(colourize)

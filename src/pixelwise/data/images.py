@@ -1,24 +1,26 @@
 """The one safe way to open a picture: whole and upright in sRGB, or a clear error.
 
 Every mode that Pillow reads becomes 8-bit RGB: grey is repeated, RGB, CMYK and grey follow the embedded ICC profile
-where there is one, 16-bit grey is rounded to 8 bits (of 16-bit colour Pillow gives the upper 8), and the camera's
-orientation is applied.
+where there is one, and the camera's orientation is applied. Of a file with 16 bits the 16 are kept, too, and the 8 are
+rounded from them after the profile has been followed at 16 bits.
 """
 
 import io
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import BadPicture
-from ..files import replacing
 from ..shapes import Rgb
+from .deep import colour_space, deep_colours, deep_to_srgb, grey_values, is_deep_colour, is_planar, to_eight
+from .notes import dots_of, exif_of
+from .notes import read_notes as read_notes  # this and the next two have their public place here
+from .saving import Picture as Picture
+from .saving import save_picture as save_picture
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # and no other: EPS would start a program
@@ -39,15 +41,6 @@ TURNS = {  # EXIF orientation: how to make it upright
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError, RuntimeError)
 
 
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """One upright picture: its colours, and its transparency if it has any (0 transparent, 255 opaque)."""
-
-    rgb: Rgb
-    alpha: UInt8[Tensor, "h w"] | None
-    source: Path
-
-
 def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Picture:
     """Read one picture whole. Of an animation, the first frame.
 
@@ -61,10 +54,7 @@ def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Picture:
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes that are checked here
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image, most_pixels)
-                image.load()
-                upright = _upright(image)
-                alpha = _alpha_of(upright)
-                rgb = _to_rgb(path, upright)
+                picture = _read(path, image)
     except PermissionError as error:
         raise BadPicture(
             f"{path} cannot be opened ({error.strerror}); ask its owner for the right to read it"
@@ -75,7 +65,7 @@ def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Picture:
         raise BadPicture(f"{path} is not a picture that can be read ({_first_bytes(path)})") from None
     except (*_DAMAGE, MemoryError) as error:
         raise BadPicture(f"{path} is damaged or cut short ({error}); get a whole copy of it") from None
-    return Picture(rgb, alpha, path)
+    return picture
 
 
 def find_pictures(folder: Path, leaving_out: Path | None = None) -> list[Path]:
@@ -99,27 +89,6 @@ def find_pictures(folder: Path, leaving_out: Path | None = None) -> list[Path]:
     return found
 
 
-def save_picture(path: Path, rgb: Rgb, alpha: UInt8[Tensor, "h w"] | None = None) -> None:
-    """Write a picture in the format that the file's suffix says, whole or not at all.
-
-    Raises:
-        BadPicture: the suffix belongs to no format that can be written, or to one that cannot hold transparency.
-        CannotWrite: the file cannot be made there.
-    """
-    planes = rgb if alpha is None else torch.cat([rgb, alpha.unsqueeze(0)])
-    image = Image.fromarray(planes.permute(1, 2, 0).contiguous().numpy())
-    try:
-        with replacing(path) as beside:
-            if path.suffix.lower() in {".jpg", ".jpeg"}:
-                image.save(beside, quality=95, subsampling=0)
-            elif path.suffix.lower() == ".webp":
-                image.save(beside, quality=95)
-            else:
-                image.save(beside)
-    except (OSError, ValueError) as error:
-        raise BadPicture(f"{path} cannot be written ({error})") from None
-
-
 def to_tensor(image: Image.Image) -> Rgb:
     """An RGB image of Pillow's as a tensor of its own."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
@@ -138,14 +107,40 @@ def _check_size(path: Path, image: Image.Image, most_pixels: int) -> None:
         raise BadPicture(f"{path} has no pixels ({width} x {height})")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture as its camera was held. Odd EXIF data is no reason to refuse good pixels."""
+def _read(path: Path, image: Image.Image) -> Picture:
+    """Everything that an opened file of a bearable size holds."""
+    deep_colour, planar = is_deep_colour(image), is_planar(image)
+    tagged = _orientation(image) if image.format == "TIFF" else None  # a TIFF is turned while it is loaded
+    image.load()
+    orientation = tagged or _orientation(image)
+    turn = TURNS.get(_orientation(image) or 1)
+    upright = image if turn is None else image.transpose(turn)
+    alpha = _alpha_of(upright)
+    profile = image.info.get("icc_profile") or None
+    values = deep_colours(path, upright, orientation, planar) if deep_colour else None
+    if planar and values is None:
+        raise ValueError("its planes of 16 bits cannot be read")
+    if upright.mode.startswith("I"):
+        values = _sixteen_bits(path, grey_values(upright, image))
+    if values is None:
+        rgb, deep = _to_rgb(path, upright), None
+    else:
+        if values.ndim == 3 and values.shape[2] in (2, 4):
+            alpha = torch.from_numpy(to_eight(values[..., -1]))
+            values = values[..., :-1]
+        deep_rgb = deep_to_srgb(values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values, profile)
+        deep = torch.from_numpy(np.ascontiguousarray(deep_rgb.transpose(2, 0, 1)))
+        rgb = torch.from_numpy(to_eight(deep.numpy()))
+    return Picture(rgb, alpha, path, deep, exif_of(image), profile is not None, dots_of(image))
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """How the camera was held. Odd EXIF data is no reason to refuse good pixels."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # EXIF comes from the file, and Pillow's reader raises almost anything on a damaged one
-        return image
-    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+        return None
+    return orientation if isinstance(orientation, int) else None
 
 
 def _alpha_of(image: Image.Image) -> Tensor | None:
@@ -158,12 +153,12 @@ def _alpha_of(image: Image.Image) -> Tensor | None:
 
 
 def _to_rgb(path: Path, image: Image.Image) -> Rgb:
-    if image.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion would cut at 255
-        return _from_sixteen_bits(path, np.array(image))
     if image.mode == "F":
         raise BadPicture(f"{path} holds floating-point values, whose range is unknown; save it as 8 or 16 bits")
     profile = image.info.get("icc_profile")
-    if image.has_transparency_data:
+    if image.mode == "LA":
+        image = image.convert("L")
+    elif image.has_transparency_data and image.mode != "L":
         image = image.convert("RGBA").convert("RGB")  # directly, a palette's transparent colour could change
     elif image.mode == "P":
         image = image.convert("RGB")
@@ -174,6 +169,8 @@ def _to_rgb(path: Path, image: Image.Image) -> Rgb:
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """The image in sRGB by its own ICC profile; as it is when the profile is damaged or for another mode."""
+    if image.mode == "L":
+        return _grey_to_srgb(image, profile)
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
@@ -182,11 +179,26 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     return converted if converted is not None else image
 
 
-def _from_sixteen_bits(path: Path, values: np.ndarray) -> Rgb:
+def _grey_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Grey by a profile of grey, or by one of colours whose three channels are alike."""
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])  # every grey once: quicker than every pixel
+    space = colour_space(profile)
+    if space not in {"GRAY", "RGB"}:
+        return image
+    if space == "RGB":
+        ramp = ramp.convert("RGB")
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        table = ImageCms.profileToProfile(ramp, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    return Image.fromarray(np.array(table)[0][np.array(image)]) if table is not None else image
+
+
+def _sixteen_bits(path: Path, values: np.ndarray) -> np.ndarray:
     if values.min() < 0 or values.max() > 65535:
         raise BadPicture(f"{path} holds values from {values.min()} to {values.max()}; expected 16 bits, 0 to 65535")
-    grey = (values.astype(np.uint32) + 128) // 257  # 65535 / 257 = 255
-    return torch.from_numpy(grey.astype(np.uint8)).expand(3, -1, -1).contiguous()
+    return values.astype(np.uint16)
 
 
 def _first_bytes(path: Path) -> str:

@@ -18,7 +18,8 @@ from ..report.page import Page, Section, figure_shown, photograph_shown, write_p
 from ..report.tables import Table, comparison
 from ..runs import Run
 from ..shapes import RgbOfAnySize
-from ..train import EpochRow, StepRow, best_epoch
+from ..train import best_epoch
+from ..workflow.filling import Row
 from ..workflow.finished import Trained, load_trained
 from ..workflow.plan import Plan
 from ..workflow.training import SHOWN, gallery_rows, train_colour, validation_lookup
@@ -26,7 +27,7 @@ from .drawn import answered_strokes, strokes_grid, strokes_section
 
 EPOCHS = {"lookup": 1, "cnn": 25, "unet": 25, "residual_unet": 10}  # about a minute on two cores
 
-Show = Callable[[Iterator[StepRow | EpochRow], str, int], object]
+Show = Callable[[Iterator[Row], str, int], object]
 """Runs a training to its end while showing it."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..classes.dials import Dials, decided
 from ..classes.palette import AnyPalette
 from ..config import Split
 from ..counts import PixelCounts
@@ -70,6 +71,7 @@ def evaluate_colour(
     *,
     names: tuple[str, str, Split],
     watch: Watch = unwatched,
+    dials: Dials | None = None,
 ) -> ColourEvaluation:
     """Evaluate a model that colours, with its baselines, in one pass over the pictures.
 
@@ -80,6 +82,7 @@ def evaluate_colour(
         pictures: what to evaluate on.
         names: of the model, the data and the split.
         watch: shows progress over the batches.
+        dials: how answers become colours; None: the usual way.
 
     Raises:
         BadData: there are no pictures.
@@ -87,6 +90,7 @@ def evaluate_colour(
     """
     if not len(pictures):
         raise BadData(f"the {names[2]} split of {names[1]} has no pictures to evaluate on")
+    dials = dials or Dials()
     k, lookup = len(palette), Lookup(len(palette), table)
     own, from_table, majority = PixelCounts(k), PixelCounts(k), PixelCounts(k)
     likeness = _Likeness()
@@ -96,7 +100,8 @@ def evaluate_colour(
         own.add(logits, ids)
         from_table.add(lookup(seen), ids)
         majority.add(table.shares.log().view(1, k, 1, 1).expand_as(logits), ids)
-        answer, ceiling = palette.paint(logits, some.pixels), palette.decode(ids, some.pixels)
+        answer = palette.paint(decided(logits, palette, table.shares, dials), some.pixels)
+        ceiling = palette.decode(ids, some.pixels)
         likeness.add(some.pixels, grey=palette.grey_shown(some.pixels), answer=answer, ceiling=ceiling)
     return ColourEvaluation(
         task="colour",

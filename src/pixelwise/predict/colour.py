@@ -7,29 +7,63 @@ tiles fit together as if the picture had gone through whole.
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
+from ..classes.chroma import ChromaPalette
+from ..classes.dials import Dials, decided, swapped
 from ..classes.palette import AnyPalette
 from ..models.answer import logits_of
+from ..models.colour_hypercolumn import HypercolumnColours
 from ..models.conv import MyConv2d
 from ..models.lookup import Lookup
 from ..shapes import Grey, Rgb
+from .photograph import chroma_of, look, painted
 
 TILE = 448  # pixels; a multiple of every network's halvings
 UNKNOWN_REACH = 64  # pixels, for networks that are not built on MyConv2d
 
 
-def colourize(model: nn.Module, palette: AnyPalette, picture: Rgb) -> Rgb:
+def colourize(
+    model: nn.Module,
+    palette: AnyPalette,
+    picture: Rgb,
+    dials: Dials | None = None,
+    shares: Float[Tensor, "k"] | None = None,
+) -> Rgb:
     """A picture in colour, in its own size; only its grey is looked at.
 
-    Every pixel takes the mean colour of its probabilities, moved along to the true grey value, so that the picture's
-    own light stays; where that would leave the range of bytes, the colour is made paler (never clipped).
+    Every pixel takes the annealed mean colour of its probabilities, moved along to the true grey value, so that the
+    picture's own light stays; where that would leave the range of bytes, the colour is made paler (never clipped).
+
+    Args:
+        model: gives logits for a grey picture.
+        palette: its classes.
+        picture: in grey or in colour.
+        dials: how answers become colours; None: the usual way.
+        shares: of the classes in the training pictures, for the dial of rare colours; None: all alike.
+
+    Raises:
+        Diverged: the network's answers are not numbers.
+        BadSetting: the dials leave no colour.
     """
-    grey = palette.see(picture.unsqueeze(0))
+    dials = dials or Dials()
+    shares = torch.full((len(palette),), 1 / len(palette)) if shares is None else shares
+    if isinstance(model, HypercolumnColours) and isinstance(palette, ChromaPalette):
+        looked = look(model, palette, picture)
+        return painted(picture, chroma_of(looked, palette, shares, dials), looked.guide)
+    return _pixel_by_pixel(model, palette, picture, dials, shares)
+
+
+def _pixel_by_pixel(
+    model: nn.Module, palette: AnyPalette, picture: Rgb, dials: Dials, shares: Float[Tensor, "k"]
+) -> Rgb:
+    """A picture through a network that answers for every pixel."""
+    shown, grey = swapped(palette, dials.swapped), palette.see(picture.unsqueeze(0))
     coloured = torch.empty_like(picture)
     for rows, columns, seen, inner in _tiles(grey, reach_of(model)):
-        probabilities = logits_of(model, seen)[inner].softmax(dim=1)
-        coloured[:, rows, columns] = palette.tinted(grey[:, :, rows, columns], probabilities)[0]
+        probabilities = decided(logits_of(model, seen)[inner], palette, shares, dials)
+        coloured[:, rows, columns] = shown.tinted(grey[:, :, rows, columns], probabilities)[0]
     return coloured
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..evaluate.ceiling import SPACES, Ceiling
 from ..evaluate.colour import ColourEvaluation
 from ..evaluate.segment import Interval, SegmentEvaluation
 
@@ -144,3 +145,15 @@ def comparison(evaluations: Sequence[ColourEvaluation], costs: Sequence[tuple[in
 def _scores(e: ColourEvaluation) -> list[str]:
     scores = [f"{e.accuracy:.1%}", f"{e.cross_entropy:.3f}", f"{e.skill:+.3f}"]
     return [*scores, f"{e.psnr:.1f}", f"{e.ciede2000:.1f}"]
+
+
+def ceiling_table(found: Sequence[Ceiling]) -> Table:
+    """Rows of numbers of colours, two columns for each space."""
+    names = {"rgb": "RGB", "lab": "Lab chroma", "oklab": "OKLab chroma"}
+    known = {(ceiling.num_colours, ceiling.space): ceiling for ceiling in found}
+    rows = []
+    for k in sorted({ceiling.num_colours for ceiling in found}):
+        of_k = [known.get((k, space)) or known.get((k, "grey")) for space in SPACES]
+        cells = [cell for c in of_k for cell in ((f"{c.psnr:.2f}", f"{c.ciede2000:.2f}") if c else ("", ""))]
+        rows.append([str(k) if k else "grey", *cells])
+    return Table(["colours", *(f"{names[s]}, {what}" for s in SPACES for what in ("dB", "dE"))], rows)

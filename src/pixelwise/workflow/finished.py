@@ -1,7 +1,5 @@
-"""What a finished run is for: evaluate it, and colour pictures with it."""
+"""A finished run taken from its folder, and measured."""
 
-import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,17 +7,17 @@ from torch import nn
 
 from ..classes.palette import AnyPalette
 from ..config import DataSettings, Split
-from ..data.images import KEEP_ALPHA, open_picture, save_picture
 from ..data.load import load_data
-from ..errors import BadRun, PixelwiseError
+from ..errors import BadRun
 from ..evaluate.colour import ColourEvaluation, evaluate_colour
 from ..evaluate.watch import Watch, unwatched
 from ..models.build import build_model
 from ..models.lookup import GreyTable
-from ..predict.colour import colourize
 from ..runs import Run
 from .keeping import keep_if_own
 from .plan import Plan
+
+COLOURIZER = Path(__file__).parent.parent / "colourizer"  # the run that pixelwise carries
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +28,7 @@ class Trained:
     model: nn.Module
     palette: AnyPalette
     table: GreyTable
+    weights_sha256: str = ""
 
 
 def load_trained(folder: Path) -> Trained:
@@ -48,7 +47,7 @@ def load_trained(folder: Path) -> Trained:
         raise BadRun(f"{folder} has settings of space {plan.model.space} beside a palette of space {palette.space}")
     model = build_model(plan.model)
     run.load_model(model)
-    return Trained(plan, model, palette, table)
+    return Trained(plan, model, palette, table, run.weights_sha256)
 
 
 def evaluate_run(
@@ -81,28 +80,3 @@ def evaluate_run(
     evaluation = evaluate_colour(model, palette, table, pictures.split(split), names=names, watch=watch)
     keep_if_own(Run(folder), pictures, split, evaluation.to_mapping())
     return evaluation
-
-
-@dataclass(frozen=True)
-class Coloured:
-    """One picture of a batch: where its colours are and how long it took, or why it has none."""
-
-    picture: Path
-    output: Path | None
-    seconds: float
-    reason: str | None = None
-
-
-def colourize_files(pairs: Iterable[tuple[Path, Path]], trained: Trained) -> Iterator[Coloured]:
-    """Colour pictures, each in its own size, from the first path of a pair to the second; bad ones do not stop it."""
-    for picture, target in pairs:
-        start = time.perf_counter()
-        try:
-            opened = open_picture(picture)
-            if opened.alpha is not None and target.suffix.lower() not in KEEP_ALPHA:  # a PNG by the name of .jpg
-                target = target.with_suffix(".png")
-            save_picture(target, colourize(trained.model, trained.palette, opened.rgb), opened.alpha)
-        except PixelwiseError as error:
-            yield Coloured(picture, None, time.perf_counter() - start, str(error))
-        else:
-            yield Coloured(picture, target, time.perf_counter() - start)

@@ -51,7 +51,7 @@ class Plan:
             sizes = {"num_colours": len(palette), "space": palette.space, **sizes}
         name = model or (begun.model.name if begun else ModelSettings().name)
         usual = entry(name)
-        old = begun.to_mapping() if begun else {"data": {}, "model": usual.model, "train": usual.train}
+        old = begun.to_mapping() if begun else {"data": usual.data, "model": usual.model, "train": usual.train}
         return cls(
             DataSettings.from_mapping({**old["data"], **data}),
             ModelSettings.from_mapping({**old["model"], "name": name, **sizes}),

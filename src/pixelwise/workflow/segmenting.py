@@ -1,7 +1,7 @@
 """Fine-tune a run from labelled pictures to receipts: network, freezing, features, loop, proof, evaluation."""
 
+import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..classes.labels import Labels
 from ..data.batches import Encoded, Feed, PictureFeed
 from ..data.load import load_labelled
 from ..data.pictures import DataSet, Pictures
-from ..errors import BadData, BadSetting, Interrupted
+from ..errors import BadData, BadSetting
 from ..evaluate.segment import evaluate_segment
 from ..features import FeatureCache
 from ..feeds import MapFeed, SelfTaughtFeed, encoded_pictures, sampled
@@ -25,7 +25,8 @@ from ..models.pretrained import pretrained_segmenter
 from ..models.segmenter import Segmenter
 from ..report.figures import curve, save_figure
 from ..runs import Run
-from ..train import EpochRow, StepRow, Training, best_epoch, fit
+from ..train import Training, best_epoch, fit
+from .filling import FillRow, NoteRow, Row, filled
 from .keeping import check_begun_so, fingerprints_of, keeps_best, kept, run_to_train
 from .segment_pictures import gallery_of
 from .segment_plan import SegmentPlan
@@ -38,22 +39,6 @@ CROPS_AND_CACHE = (
 CHECKED_BATCH = 4  # pictures; what a step keeps grows with their number and says nothing else
 
 
-@dataclass(frozen=True)
-class FillRow:
-    """Features so far: of how many pictures, and of how many there are to be."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class NoteRow:
-    """Something that whoever trains should know before it goes on."""
-
-    text: str
-
-
-Row = FillRow | NoteRow | StepRow | EpochRow
 Feeds = tuple[Feed, Feed | None]  # to train on, and to measure on where something was kept for validation
 
 
@@ -133,13 +118,8 @@ def _filled(
     everything = [part.pixels for part in (train, data.validation) if len(part)]
     if plan.train.flips:
         everything.append(train.pixels.flip(3))
-    total, before = sum(len(pixels) for pixels in everything), 0
-    for pixels in everything:
-        for done in cache.fill(pixels):
-            yield FillRow(before + done, total)
-            if stopping():
-                raise Interrupted(f"stopped; the features so far are kept: continue {folder} with --resume")
-        before += len(pixels)
+    before = [0, *itertools.accumulate(len(pixels) for pixels in everything)]
+    return filled(cache, zip(before, everything, strict=False), before[-1], stopping, folder)
 
 
 def labelled_part(plan: SegmentPlan, data: DataSet) -> Pictures:

@@ -1,13 +1,15 @@
 """Train a run from pictures to receipts: palette, table, model, loop, evaluation, curve and gallery."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from ..classes.dials import Dials, decided
 from ..classes.palette import AnyPalette, fit_palette, load_palette
-from ..data.batches import Encoded, PictureFeed, in_order
+from ..data.batches import Encoded, PictureFeed, batch_size, in_order
 from ..data.load import load_data
 from ..data.pictures import DataSet, Pictures, evenly_spaced
 from ..errors import BadRun, BadSetting
@@ -16,15 +18,17 @@ from ..evaluate.pixels import count_pixels
 from ..files import write_json
 from ..models.answer import logits_of
 from ..models.build import build_model
+from ..models.colour_hypercolumn import HypercolumnColours
 from ..models.lookup import GreyTable, Lookup
 from ..report.figures import curve, gallery, save_figure
 from ..runs import Run
-from ..train import EpochRow, StepRow, Training, best_epoch, fit
+from ..train import Training, best_epoch, fit
+from .filling import Row
 from .finished import load_trained
 from .keeping import check_begun_so, fingerprints_of, keeps_best, kept, run_to_train
+from .on_features import computed, learner, on_features
 from .plan import Plan
 
-TABLE_BATCH = 500  # pictures counted at once
 SHOWN = 12  # pictures in a gallery
 
 
@@ -36,7 +40,7 @@ def train_colour(
     resume: bool = False,
     device: torch.device | None = None,
     stopping: Callable[[], bool] = lambda: False,
-) -> Iterator[StepRow | EpochRow]:
+) -> Iterator[Row]:
     """Train a run to its end, or from where it stopped, yielding rows; then evaluate it and draw its pictures.
 
     Args:
@@ -54,18 +58,27 @@ def train_colour(
     """
     run, device = run_to_train(folder, plan.data, "colour", resume), device or torch.device("cpu")
     data = load_data(plan.data)
-    if not run.begun:
-        _begin(run, plan, data, palette_file)
+    known = None if run.begun else _begin(run, plan, data, palette_file)
     palette, table = _classes_of(run, plan, data, palette_file)
-    training = Training(initial_model(plan, table).to(device), plan.train)
+    model = initial_model(plan, table).to(device)
+    training = Training(learner(model), plan.train)
     run.continue_from_checkpoint(training)
-    yield from kept(run, training, _fitting(training, palette, data, device), stopping)
+    if not training.finished:
+        parts = known or Encoded.by(palette, data.train), Encoded.by(palette, data.validation)
+        if isinstance(model, HypercolumnColours):
+            feeds = on_features(model, palette, *parts)
+            yield from computed(feeds, plan.train.flips, stopping, folder)
+            steps = fit(training, *feeds, device)
+        else:
+            steps = fit(training, PictureFeed(palette, parts[0]), PictureFeed(palette, parts[1]), device)
+        yield from kept(run, training, steps, stopping)
     if not run.finished:
         run.finish(training.model, best=keeps_best(training))
     _finish(run, data)
 
 
-def _begin(run: Run, plan: Plan, data: DataSet, palette_file: Path | None) -> None:
+def _begin(run: Run, plan: Plan, data: DataSet, palette_file: Path | None) -> Encoded:
+    """Write the run's first receipts; gives the training pictures' classes, which had to be found for them."""
     k, space = plan.model.num_colours, plan.model.space
     given = load_palette(palette_file) if palette_file else None
     palette = given or fit_palette(data.train.pixels, k, plan.train.seed, space=space)
@@ -76,7 +89,9 @@ def _begin(run: Run, plan: Plan, data: DataSet, palette_file: Path | None) -> No
     if palette.space != space:
         raise BadSetting(f"palette {palette_file} is of space {palette.space}, space is {space}; leave space out")
     initial_model(plan, None)  # a model that cannot be built must not leave a folder behind
-    run.begin({**plan.to_mapping(), "data_sha256": fingerprints_of(data)}, palette, fit_table(palette, data.train))
+    known = Encoded.by(palette, data.train)
+    run.begin({**plan.to_mapping(), "data_sha256": fingerprints_of(data)}, palette, table_of(palette, known))
+    return known
 
 
 def initial_model(plan: Plan, table: GreyTable | None) -> nn.Module:
@@ -97,17 +112,14 @@ def _classes_of(run: Run, plan: Plan, data: DataSet, palette_file: Path | None) 
 
 def fit_table(palette: AnyPalette, pictures: Pictures) -> GreyTable:
     """The grey-to-class counts of some pictures."""
-    seen = ((seen, palette.encode(some.pixels)) for some, seen in in_order(pictures, palette, TABLE_BATCH))
-    return GreyTable.fitted(len(palette), seen)
+    return table_of(palette, Encoded.by(palette, pictures))
 
 
-def _fitting(
-    training: Training, palette: AnyPalette, data: DataSet, device: torch.device
-) -> Iterator[StepRow | EpochRow]:
-    if training.finished:
-        return iter(())
-    train, validation = (PictureFeed(palette, Encoded.by(palette, part)) for part in (data.train, data.validation))
-    return fit(training, train, validation, device)
+def table_of(palette: AnyPalette, known: Encoded) -> GreyTable:
+    """The grey-to-class counts of pictures whose classes are known."""
+    size, shown = batch_size(known.pictures), in_order(known.pictures, palette, batch_size(known.pictures))
+    pairs = ((seen, known.ids[start : start + size]) for start, (_, seen) in zip(itertools.count(0, size), shown))
+    return GreyTable.fitted(len(palette), pairs)
 
 
 def _finish(run: Run, data: DataSet) -> None:
@@ -139,5 +151,8 @@ def gallery_rows(models: Mapping[str, nn.Module], palette: AnyPalette, shown: Pi
         "truth": shown.pixels,
         f"truth in {len(palette)} colours": palette.decode(palette.encode(shown.pixels), shown.pixels),
     }
-    answers = {name: logits_of(model, palette.see(shown.pixels)) for name, model in models.items()}
-    return rows | {name: palette.paint(logits, shown.pixels) for name, logits in answers.items()}
+    even = torch.full((len(palette),), 1 / len(palette))
+    for name, model in models.items():
+        probabilities = decided(logits_of(model, palette.see(shown.pixels)), palette, even, Dials())
+        rows[name] = palette.paint(probabilities, shown.pixels)
+    return rows

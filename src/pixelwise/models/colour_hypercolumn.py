@@ -1,0 +1,161 @@
+"""A frozen ImageNet network looks at a grey photograph, and a small head says which chroma each pixel has.
+
+The trunk is the one that segments (hypercolumn.py): five stages of EfficientNet-Lite0, of stride 4 to 32. What a thing
+is, the coarse maps know; where it ends, the fine ones. The head goes from the coarsest to the finest, adding at each
+size what the trunk says there (Lin et al. 2017, "Feature Pyramid Networks for Object Detection"; for colour Larsson et
+al. 2016, "Learning Representations for Automatic Colorization", who stack the maps instead), and answers at a quarter
+of the picture's size: chroma needs no more (docs/log.md).
+
+Only the head is trained, and only the head is kept in a run. The trunk is official; if a byte of it differs, it is
+refused.
+"""
+
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..shapes import Grey, Logits
+from .folding import folded
+from .hypercolumn import CHANNELS, Hypercolumn, hypercolumn_segmenter, seen_size
+from .lookup import GreyTable
+from .segmenter import Features, Segmenter, Size, enlarged
+
+STRIDE = 4  # pixels between two answers
+DROPPED = 0.1  # share of the coarse maps' channels that are left out at random while training
+
+
+class GreyHypercolumn(Hypercolumn):
+    """The trunk as it sees grey photographs: in their own size."""
+
+    enlargement = 1.0
+
+
+class ChromaHead(nn.Module):
+    """Maps of features to logits in the size of the finest map.
+
+    Args:
+        k: classes.
+        width: channels of the maps that are made on the way.
+        shares: of each class in the training pictures; the head begins with them as its answer everywhere.
+    """
+
+    def __init__(self, k: int, width: int, shares: Float[Tensor, "k"] | None = None) -> None:
+        super().__init__()
+        finest, fine, middle, deeper, coarsest = CHANNELS
+        self.standardize = nn.ModuleList(nn.BatchNorm2d(channels) for channels in CHANNELS)
+        self.enter_coarsest = nn.Conv2d(coarsest, width, 1)
+        self.enter_middle = nn.Conv2d(middle + deeper, width, 1)
+        self.enter_fine = nn.Conv2d(fine, width, 1)
+        self.enter_finest = nn.Conv2d(finest, width, 1)
+        self.look_coarsest, self.look_middle, self.look_fine = (_looking(width) for _ in range(3))
+        self.drop = nn.Dropout2d(DROPPED)
+        self.last = nn.Conv2d(width, k, 1)
+        nn.init.zeros_(self.last.weight)
+        if self.last.bias is not None:
+            nn.init.constant_(self.last.bias, 0.0)
+            if shares is not None:
+                self.last.bias.data.copy_(shares.log())
+
+    def forward(self, features: Features) -> Logits:
+        """Logits for the trunk's maps, finest first."""
+        finest, fine, middle, deeper, coarsest = (
+            norm(map_) for norm, map_ in zip(self.standardize, features, strict=True)
+        )
+        y = self.look_coarsest(F.relu(self.enter_coarsest(self.drop(coarsest))))
+        y = self.look_middle(_added(y, self.enter_middle(self.drop(torch.cat([middle, deeper], dim=1)))))
+        y = self.look_fine(_added(y, self.enter_fine(fine)))
+        logits: Logits = self.last(_added(y, self.enter_finest(finest)))
+        return logits
+
+
+class HypercolumnColours(nn.Module):
+    """The trunk, which is no part of what is trained and kept, and the head.
+
+    Args:
+        num_colours: NC, the number of chroma classes.
+        num_filters: NF, the width of the head.
+        table: counts of the training pictures; their shares are where training starts.
+    """
+
+    def __init__(self, num_colours: int, num_filters: int, table: GreyTable | None = None) -> None:
+        super().__init__()
+        self.head = ChromaHead(num_colours, num_filters, table.shares if table else None)
+
+    @cached_property
+    def trunk(self) -> Segmenter:
+        """The frozen network; read when it is first needed.
+
+        Raises:
+            BadWeights: its weights are missing, or are not exactly the official ones.
+        """
+        return hypercolumn_segmenter(1, kind=GreyHypercolumn).eval().requires_grad_(False)
+
+    @cached_property
+    def _quick_trunk(self) -> Segmenter:
+        return folded(self.trunk)
+
+    def forward(self, grey: Grey) -> Logits:
+        """Logits of grey pictures in the pictures' size; when not training, averaged over picture and mirror image."""
+        return enlarged(self.cells(grey), grey.shape[2:])
+
+    def cells(self, grey: Grey) -> Float[Tensor, "n k gh gw"]:
+        """The same in the size of the finest map: for every fourth pixel of each row and column, about."""
+        trunk = self._quick_trunk.to(grey.device)
+        seen = grey.expand(-1, 3, -1, -1)
+        logits: Logits = self.head(trunk.features(seen))
+        if self.training:
+            return logits
+        mirrored: Logits = self.head(trunk.features(seen.flip(3)))
+        return (logits + mirrored.flip(3)) / 2
+
+    @staticmethod
+    def size_of_cells(size: Size) -> tuple[int, int]:
+        """Rows and columns of the finest map for pictures of some size."""
+        rows, columns = (side // STRIDE for side in seen_size(size, GreyHypercolumn.enlargement))
+        return rows, columns
+
+
+class Cells(nn.Module):
+    """The network as a photograph is looked at: with an answer for each cell, not for each pixel."""
+
+    def __init__(self, model: HypercolumnColours) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, grey: Grey) -> Float[Tensor, "n k gh gw"]:
+        """Logits of every cell."""
+        return self.model.cells(grey)
+
+
+class FeatureHead(nn.Module):
+    """The head as the one loop trains it: on features that were computed once, in the size of the cells.
+
+    Args:
+        head: trained in place.
+    """
+
+    def __init__(self, head: ChromaHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Features) -> Logits:
+        """Logits of features."""
+        logits: Logits = self.head(features)
+        return logits
+
+
+def _looking(width: int) -> nn.Sequential:
+    """A look around: one filter for each channel, then all channels for each pixel (Chollet 2017)."""
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
+        nn.Conv2d(width, width, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _added(coarse: Tensor, fine: Tensor) -> Tensor:
+    return F.relu(enlarged(coarse, fine.shape[2:]) + fine)
