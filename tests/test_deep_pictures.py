@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from pixelwise.data import deep
-from pixelwise.data.images import open_picture, save_picture
+from pixelwise.data.images import TURNS, open_picture, save_picture
 from pixelwise.errors import BadPicture
 
 VALUES = np.random.default_rng(3).integers(0, 65536, (5, 4, 4), dtype=np.uint16)
@@ -125,8 +125,11 @@ def test_deep_pictures_are_turned_as_shallow_ones(tmp_path, orientation, suffix,
     else:
         kind = "minisblack" if channels == 1 else "rgb"
         tifffile.imwrite(tmp_path / "16.tif", values, photometric=kind, extratags=[(274, 3, 1, orientation, True)])
-    found = open_picture(tmp_path / f"16.{suffix}").deep.numpy() >> 8
-    assert np.array_equal(found, open_picture(tmp_path / f"8.{suffix}").rgb.numpy())
+    wanted = Image.fromarray(shallow[..., [0, 0, 0]] if channels == 1 else shallow)
+    wanted = wanted.transpose(TURNS[orientation]) if orientation > 1 else wanted
+    assert np.array_equal(open_picture(tmp_path / f"8.{suffix}").rgb.permute(1, 2, 0).numpy(), np.array(wanted))
+    found = open_picture(tmp_path / f"16.{suffix}").deep.permute(1, 2, 0).numpy() >> 8
+    assert np.array_equal(found, np.array(wanted))
 
 
 def test_eight_bits_have_no_sixteen(tmp_path):

@@ -86,7 +86,9 @@ def test_the_standard_tags_hold_what_viewers_look_for(tmp_path, name):
 def test_other_letters_than_ascii_are_marked_as_the_standard_says(tmp_path):
     save_picture(tmp_path / "a.jpg", RGB, notes={"Description": "Größe"})
     with Image.open(tmp_path / "a.jpg") as image:
-        comment = image.getexif().get_ifd(ExifTags.IFD.Exif)[0x9286]
+        exif = image.getexif()
+        comment = exif.get_ifd(ExifTags.IFD.Exif)[0x9286]
+        assert exif.endian == "<"
     assert comment == b"UNICODE\0" + "Description: Größe".encode("utf-16-le")
 
 

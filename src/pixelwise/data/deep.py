@@ -49,7 +49,7 @@ def deep_colours(path: Path, shown: Image.Image, orientation: int | None, planar
         planar: whether Pillow's colours are known to be wrong, so that only the size must agree.
     """
     try:
-        stored = _png(path) if shown_format(path) == "PNG" else _tiff(path)
+        stored = _png(path) if is_png(path) else _tiff(path, shown.width * shown.height)
     except Exception:  # they raise almost anything on odd files, and eight good bits are there already
         return None
     if stored.dtype != np.uint16 or stored.ndim != 3:
@@ -66,10 +66,10 @@ def deep_colours(path: Path, shown: Image.Image, orientation: int | None, planar
     return values if np.array_equal(values[..., :channels] >> 8, seen[..., :channels]) else None
 
 
-def shown_format(path: Path) -> str:
-    """PNG or TIFF, by the first bytes of the file."""
+def is_png(path: Path) -> bool:
+    """Whether a file is a PNG by its first bytes, whatever its name says."""
     with path.open("rb") as file:
-        return "PNG" if file.read(4) == b"\x89PNG" else "TIFF"
+        return file.read(4) == b"\x89PNG"
 
 
 def upright(values: np.ndarray, orientation: int | None) -> np.ndarray:
@@ -151,13 +151,12 @@ def _png(path: Path) -> np.ndarray:
     return values
 
 
-def _tiff(path: Path) -> np.ndarray:
+def _tiff(path: Path, pixels: int) -> np.ndarray:
     with tifffile.TiffFile(path) as file:
         page = file.pages.first
         if page.dtype != np.uint16 or page.samplesperpixel not in (3, 4):
             raise ValueError("not 16-bit colour")
-        width, height = Image.open(path, formats=["TIFF"]).size
-        if page.imagewidth * page.imagelength != width * height or page.imagedepth != 1:  # before memory is asked for
+        if page.imagewidth * page.imagelength != pixels or page.imagedepth != 1:  # before memory is asked for
             raise ValueError("another size than Pillow's")
         values: np.ndarray = page.asarray()
     return np.moveaxis(values, 0, -1) if page.planarconfig == 2 else values

@@ -52,7 +52,8 @@ def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes that are checked here
-            with Image.open(path, formats=FORMATS) as image:
+            # By its path, Pillow would map the file, and then it garbles a grey TIFF that lies on its side.
+            with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 _check_size(path, image, most_pixels)
                 picture = _read(path, image)
     except PermissionError as error:

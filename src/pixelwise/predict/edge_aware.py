@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-RADIUS = 12  # pixels of the small picture, three cells: how far around a pixel its line is found
+RADIUS = 16  # pixels of the small picture, four cells: how far around a pixel its line is found
 AT_ONCE = 1 << 17  # pixels of a strip
 SMOOTH = 4e-4  # variance of lightness, 0.02 squared: what varies less than that is no edge
 

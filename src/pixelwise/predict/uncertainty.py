@@ -14,7 +14,7 @@ from ..data.images import to_image, to_tensor
 from ..shapes import Rgb, RgbOfAnySize
 from .edge_aware import in_strips, stretched
 
-SURE, LOST = 0.02, 0.12  # distances in OKLab at which the tint begins, and is full
+SURE, LOST = 0.03, 0.15  # distances in OKLab at which the tint begins, and is full
 TINT = torch.tensor([0.17, 0.09])  # a and b of the full tint, an orange red
 SMALLEST_TEXT = 12  # pixels
 
@@ -37,7 +37,7 @@ def _above_scale(shown: Rgb) -> RgbOfAnySize:
     _, height, width = shown.shape
     size = max(SMALLEST_TEXT, round((height + width) / 80))
     font = ImageFont.load_default(size)
-    words = ("sure", "expected error of the colour (OKLab): 0.02 to 0.12", "a guess")
+    words = ("sure", "expected error of the colour (OKLab): 0.03 to 0.15", "a guess")
     texts = [round(font.getlength(word)) for word in words]
     wide = max(width, sum(texts) + 4 * size)
     sheet = Image.new("RGB", (wide, height + 4 * size), "white")
