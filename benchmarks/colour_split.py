@@ -4,7 +4,6 @@ Of each kind (names that begin with bsds_, the Berkeley 500's, and with n, Image
 hash are held out for test, the next ones for validation; whoever else has the pictures gets the same split.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def _linked(path: Path, folder: Path) -> Path:
     there = folder / path.name
     if not there.exists():
         try:
-            os.symlink(path.resolve(), there)
+            there.symlink_to(path.resolve())
         except OSError:
             shutil.copyfile(path, there)
     return there

@@ -304,7 +304,7 @@ def test_a_run_that_diverges_says_so_and_keeps_its_checkpoint(pictures, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--model", "resnet"], "unknown model 'resnet'; known: cnn, lookup, residual_unet, unet"),
+        (["--model", "resnet"], "unknown model 'resnet'; known: cnn, hypercolumn_efficientnet_lite0, lookup"),
         (["--model", "cnn", "--data", "imagenet"], "unknown data set 'imagenet'; known: cifar10, flowers17, folder"),
         (["--model", "cnn", "--data", "cifar10", "--category", "horze"], "did you mean 'horse'?"),
         (["--model", "cnn", "--data", "cifar10", "--root", "nowhere"], "no CIFAR-10 at nowhere"),

@@ -12,7 +12,7 @@ from pixelwise.cli import app
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(
-    {line.split("#")[0].strip() for line in README.splitlines() if line.startswith("pixelwise ")}
+    {re.split(r"\s# ", line)[0].strip() for line in README.splitlines() if line.startswith("pixelwise ")}
     | {text.replace("…", "") for text in re.findall(r"`(pixelwise [^`]+)`", README)}
 )
 

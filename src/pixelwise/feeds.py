@@ -86,19 +86,18 @@ class CellFeed:
     """Whole maps of features of what a class set shows, and the class of one pixel of each of their cells.
 
     In training that pixel is drawn anew each time: so a cell learns the shares of all its pixels' classes, in the time
-    that one pixel takes. Measured is the pixel in the middle.
+    that one pixel takes. Measured is the pixel in the middle. Where there are several views of the pictures, each batch
+    is of one of them, drawn at random; the first is the one that is measured.
 
     Args:
-        cache: has, or computes, the features.
+        views: caches that have, or compute, the features, each with the rows and columns of its finest map.
         classes: says what the network sees.
         encoded: pictures and their true classes.
-        cells: rows and columns of the finest map.
     """
 
-    cache: FeatureCache
+    views: tuple[tuple[FeatureCache, tuple[int, int]], ...]
     classes: AnyPalette
     encoded: Encoded
-    cells: tuple[int, int]
 
     def __len__(self) -> int:
         return len(self.encoded)
@@ -114,28 +113,30 @@ class CellFeed:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         order = torch.randperm(len(self), generator=generator)
         mirrored = torch.rand(len(self), generator=generator) < (0.5 if flips else 0.0)
-        places = torch.rand(self.steps(batch_size), 2, *self.cells, generator=generator)
-        for step in range(skip, self.steps(batch_size)):
+        chosen = torch.randint(len(self.views), (self.steps(batch_size),), generator=generator)
+        for step, view in enumerate(chosen.tolist()):
             some = slice(step * batch_size, (step + 1) * batch_size)
-            yield self._given(order[some], mirrored[some], places[step])
+            place = torch.rand(2, *self.views[view][1], generator=generator)  # also of what is skipped
+            if step >= skip:
+                yield self._given(order[some], mirrored[some], place, view)
 
     def in_order(self) -> Iterator[Given]:
         """Everything once."""
-        middle = torch.full((2, *self.cells), 0.5)
+        middle = torch.full((2, *self.views[0][1]), 0.5)
         for start in range(0, len(self), MEASURED_AT_ONCE):
             chosen = torch.arange(start, min(start + MEASURED_AT_ONCE, len(self)))
             yield self._given(chosen, torch.zeros(len(chosen), dtype=torch.bool), middle)
 
-    def _given(self, chosen: Tensor, mirror: Tensor, places: Float[Tensor, "2 _ _"]) -> Given:
+    def _given(self, chosen: Tensor, mirror: Tensor, places: Float[Tensor, "2 _ _"], view: int = 0) -> Given:
         """Features, and the classes of the pixels at some places, 0 to 1, in each cell."""
-        pixels, ids = self.encoded.pictures.pixels[chosen], self.encoded.ids[chosen]
+        pixels, ids, (cache, cells) = self.encoded.pictures.pixels[chosen], self.encoded.ids[chosen], self.views[view]
         shown = self.classes.grey_shown(torch.where(mirror.view(-1, 1, 1, 1), pixels.flip(3), pixels))
         ids = torch.where(mirror.view(-1, 1, 1), ids.flip(2), ids)
         rows, columns = (
-            ((torch.arange(cells).view(shape) + place) * (length / cells)).long().clamp(max=length - 1)
-            for cells, shape, place, length in zip(self.cells, ((-1, 1), (1, -1)), places, ids.shape[1:], strict=True)
+            ((torch.arange(count).view(shape) + place) * (length / count)).long().clamp(max=length - 1)
+            for count, shape, place, length in zip(cells, ((-1, 1), (1, -1)), places, ids.shape[1:], strict=True)
         )
-        return (self.cache.read(shown.contiguous()),), ids[:, rows, columns]
+        return (cache.read(shown.contiguous()),), ids[:, rows, columns]
 
 
 @dataclass(frozen=True, eq=False)

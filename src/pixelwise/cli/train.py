@@ -9,7 +9,8 @@ from .app import app
 from .options import Category, Data, Json, Root, Seed, given, pictures_given
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run; new, or the one to resume.")]
-Model = Annotated[str | None, typer.Option(help="lookup, cnn, unet or residual_unet. [residual_unet]")]
+NETWORKS = "lookup, cnn, unet, residual_unet; for photographs hypercolumn_efficientnet_lite0. [residual_unet]"
+Model = Annotated[str | None, typer.Option(help=NETWORKS)]
 Validation = Annotated[float | None, typer.Option(help="Share of training pictures for validation. [0.1]")]
 Patch = Annotated[int | None, typer.Option(help="Side of photographs' patches, in pixels. [32]")]
 PaletteFile = Annotated[Path | None, typer.Option(help="Colours from a file; otherwise k-means of the data.")]
@@ -28,6 +29,7 @@ Optimizer = Annotated[str | None, typer.Option(help="adam or adamw.")]
 WeightDecay = Annotated[float | None, typer.Option(help="On filters.")]
 Schedule = Annotated[str | None, typer.Option(help="constant or one_cycle.")]
 Flips = Annotated[bool | None, typer.Option("--flips/--no-flips", help="Mirror pictures at random.")]
+Zooms = Annotated[str | None, typer.Option(help="Enlargements to learn photographs at, such as 1,1.5. [1]")]
 Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16.")]
 Keep = Annotated[str | None, typer.Option(help="The epoch that is best on validation, or the last. [best]")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or mps.")]
@@ -66,6 +68,7 @@ def train_colour(
     weight_decay: WeightDecay = None,
     schedule: Schedule = None,
     flips: Flips = None,
+    zooms: Zooms = None,
     precision: Precision = None,
     keep: Keep = None,
     seed: Seed = None,
@@ -84,10 +87,17 @@ def train_colour(
     connections = None if skips is None else tuple(name for name in skips.split(",") if name not in ("", "none"))
     steps = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
     rule = {"optimizer": optimizer, "weight_decay": weight_decay, "precision": precision}
-    training = given({**steps, **rule, "flips": flips, "keep": keep, "seed": seed})
+    training = given({**steps, **rule, "flips": flips, "zooms": _zooms(zooms), "keep": keep, "seed": seed})
     _train(
         out, palette, resume, device, json, (model, pictures, given({**sizes, **shown, "skips": connections}), training)
     )
+
+
+def _zooms(said: str | None) -> tuple[float, ...] | None:
+    try:
+        return None if said is None else tuple(float(part) for part in said.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{said!r}; expected numbers such as 1,1.5", param_hint="--zooms") from None
 
 
 def _train(out: Path, palette: Path | None, resume: bool, device: str, json: bool, settings: GivenSettings) -> None:

@@ -19,18 +19,12 @@ from torch import Tensor, nn
 
 from ..shapes import Grey, Logits
 from .folding import folded
-from .hypercolumn import CHANNELS, Hypercolumn, hypercolumn_segmenter, seen_size
+from .hypercolumn import CHANNELS, hypercolumn_segmenter, seen_size
 from .lookup import GreyTable
 from .segmenter import Features, Segmenter, Size, enlarged
 
 STRIDE = 4  # pixels between two answers
 DROPPED = 0.1  # share of the coarse maps' channels that are left out at random while training
-
-
-class GreyHypercolumn(Hypercolumn):
-    """The trunk as it sees grey photographs: in their own size."""
-
-    enlargement = 1.0
 
 
 class ChromaHead(nn.Module):
@@ -84,18 +78,21 @@ class HypercolumnColours(nn.Module):
         super().__init__()
         self.head = ChromaHead(num_colours, num_filters, table.shares if table else None)
 
-    @cached_property
-    def trunk(self) -> Segmenter:
-        """The frozen network; read when it is first needed.
+    @staticmethod
+    def trunk(zoom: float = 1.0) -> Segmenter:
+        """The frozen network.
+
+        Args:
+            zoom: by how much it enlarges pictures before it looks; 1 in use, others to learn from.
 
         Raises:
             BadWeights: its weights are missing, or are not exactly the official ones.
         """
-        return hypercolumn_segmenter(1, kind=GreyHypercolumn).eval().requires_grad_(False)
+        return hypercolumn_segmenter(1, enlargement=zoom).eval().requires_grad_(False)
 
     @cached_property
-    def _quick_trunk(self) -> Segmenter:
-        return folded(self.trunk)
+    def _quick_trunk(self) -> Segmenter:  # read when it is first needed, and no part of the module's state
+        return folded(self.trunk())
 
     def forward(self, grey: Grey) -> Logits:
         """Logits of grey pictures in the pictures' size; when not training, averaged over picture and mirror image."""
@@ -112,9 +109,9 @@ class HypercolumnColours(nn.Module):
         return (logits + mirrored.flip(3)) / 2
 
     @staticmethod
-    def size_of_cells(size: Size) -> tuple[int, int]:
+    def size_of_cells(size: Size, zoom: float = 1.0) -> tuple[int, int]:
         """Rows and columns of the finest map for pictures of some size."""
-        rows, columns = (side // STRIDE for side in seen_size(size, GreyHypercolumn.enlargement))
+        rows, columns = (side // STRIDE for side in seen_size(size, zoom))
         return rows, columns
 
 

@@ -40,15 +40,16 @@ class Hypercolumn(Segmenter):
 
     Args:
         k: classes of the last layer.
+        enlargement: of pictures, before the trunk.
     """
 
-    enlargement = ENLARGED  # of pictures, before the trunk
     head_prefixes = ("trunk.blocks.5.",)
     channels = CHANNELS
     trust = (1.0, 1.0, 1.0, 1.0, COARSE)
 
-    def __init__(self, k: int) -> None:
+    def __init__(self, k: int, enlargement: float = ENLARGED) -> None:
         super().__init__()
+        self.enlargement = enlargement
         self.preprocessing = (
             f"enlarged {self.enlargement} times, to multiples of {STRIDE}, bilinear; "
             "(red, green and blue in 0 to 255, minus 127) / 128"
@@ -69,21 +70,21 @@ def seen_size(size: Size, enlargement: float) -> tuple[int, int]:
     return rows, columns
 
 
-def hypercolumn_segmenter(k: int, weights: Path | None = None, kind: type[Hypercolumn] = Hypercolumn) -> Hypercolumn:
+def hypercolumn_segmenter(k: int, weights: Path | None = None, enlargement: float = ENLARGED) -> Hypercolumn:
     """The ImageNet trunk with a new last layer.
 
     Args:
         k: classes of the last layer.
         weights: the official .pth file, or a .safetensors with EfficientNet-Lite0's weights in timm's names; None: the
             file of the installed package.
-        kind: of trunk.
+        enlargement: of pictures, before the trunk.
 
     Raises:
         BadWeights: the package is missing, or the file is damaged or another network's.
     """
     network = EfficientNetLite0()
     load_exactly(network, *_tensors(network, weights))
-    model = kind(k)
+    model = Hypercolumn(k, enlargement)
     loaded = network.state_dict()
     model.trunk.load_state_dict({name: loaded[name] for name in model.trunk.state_dict()})
     return model

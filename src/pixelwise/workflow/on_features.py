@@ -10,7 +10,6 @@ from ..data.batches import Encoded
 from ..features import FeatureCache
 from ..feeds import CellFeed
 from ..models.colour_hypercolumn import FeatureHead, HypercolumnColours
-from ..shapes import Pixels
 from .filling import FillRow, filled
 
 AT_ONCE = 64  # pictures made grey; bounds the memory that takes
@@ -22,12 +21,13 @@ def learner(model: nn.Module) -> nn.Module:
 
 
 def on_features(
-    model: HypercolumnColours, palette: AnyPalette, train: Encoded, validation: Encoded
+    palette: AnyPalette, train: Encoded, validation: Encoded, zooms: tuple[float, ...]
 ) -> tuple[CellFeed, CellFeed]:
-    """Feeds of the trunk's features, to train and to measure on."""
-    cache = FeatureCache(model.trunk)
-    cells = model.size_of_cells(train.pictures.pixels.shape[2:])
-    return CellFeed(cache, palette, train, cells), CellFeed(cache, palette, validation, cells)
+    """Feeds of the trunk's features, to train on as enlarged by some zooms, and to measure on as they are used."""
+    size, model = train.pictures.pixels.shape[2:], HypercolumnColours
+    views = {zoom: (FeatureCache(model.trunk(zoom)), model.size_of_cells(size, zoom)) for zoom in {1.0, *zooms}}
+    seen = tuple(views[zoom] for zoom in sorted(set(zooms)))
+    return CellFeed(seen, palette, train), CellFeed((views[1.0],), palette, validation)
 
 
 def computed(
@@ -40,14 +40,11 @@ def computed(
     """
     train, validation = feeds
     wanted = [(train, False), (validation, False), *([(train, True)] if flips else [])]
-
-    def parts() -> Iterator[tuple[int, Pixels]]:
-        before = 0
-        for feed, mirrored in wanted:
-            for start in range(0, len(feed), AT_ONCE):
-                pixels = feed.encoded.pictures.pixels[start : start + AT_ONCE]
-                shown = feed.classes.grey_shown(pixels.flip(3) if mirrored else pixels)
-                yield before, shown.contiguous()
+    total, before = sum(len(feed) * len(feed.views) for feed, _ in wanted), 0
+    for feed, mirrored in wanted:
+        for start in range(0, len(feed), AT_ONCE):
+            pixels = feed.encoded.pictures.pixels[start : start + AT_ONCE]
+            shown = feed.classes.grey_shown(pixels.flip(3) if mirrored else pixels).contiguous()
+            for cache, _ in feed.views:
+                yield from filled(cache, [(before, shown)], total, stopping, folder)
                 before += len(pixels)
-
-    return filled(train.cache, parts(), sum(len(feed) for feed, _ in wanted), stopping, folder)

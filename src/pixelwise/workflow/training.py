@@ -53,10 +53,13 @@ def train_colour(
 
     Raises:
         BadRun: there is a run already and `resume` is not set, or it does not fit the plan.
+        BadSetting: settings do not go together.
         Interrupted: `stopping` said so.
         Diverged: the loss is no longer a number; the last checkpoint is kept.
     """
     run, device = run_to_train(folder, plan.data, "colour", resume), device or torch.device("cpu")
+    if plan.train.zooms != (1.0,) and not isinstance(initial_model(plan, None), HypercolumnColours):
+        raise BadSetting(f"zooms are for photographs on a frozen network; {plan.model.name} has none, leave them out")
     data = load_data(plan.data)
     known = None if run.begun else _begin(run, plan, data, palette_file)
     palette, table = _classes_of(run, plan, data, palette_file)
@@ -66,7 +69,7 @@ def train_colour(
     if not training.finished:
         parts = known or Encoded.by(palette, data.train), Encoded.by(palette, data.validation)
         if isinstance(model, HypercolumnColours):
-            feeds = on_features(model, palette, *parts)
+            feeds = on_features(palette, *parts, plan.train.zooms)
             yield from computed(feeds, plan.train.flips, stopping, folder)
             steps = fit(training, *feeds, device)
         else:
