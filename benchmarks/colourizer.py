@@ -33,7 +33,7 @@ from pixelwise.workflow.training import initial_model
 
 MODEL = "hypercolumn_efficientnet_lite0"
 TAUGHT = 0.7  # share of what the teachers say, beside the truth, in what the student learns
-EPOCHS = 16  # a photograph at each zoom as often as in the usual nine
+EPOCHS = 12
 ZOOMS = (1.0, 1.5)
 RECEIPTS = ("palette.json", "lookup.safetensors", "environment.json")
 

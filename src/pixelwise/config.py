@@ -102,6 +102,8 @@ class DataSettings(Settings):
     size: int = 256  # long side at which labelled pictures are seen, in pixels
     scales: tuple[int, ...] = (64, 128, 256)  # short sides to which photographs are reduced before cutting
 
+    cover: bool = False  # where one square would leave much of a photograph unseen, cut two that overlap
+
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
         self._need(self.validation is None or 0 <= self.validation < 1, "validation", "a share, 0 or more and below 1")

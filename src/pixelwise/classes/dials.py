@@ -25,6 +25,7 @@ _Palette = TypeVar("_Palette", bound=Palette | ChromaPalette)
 
 VIVIDNESS = 0.7  # chosen on validation photographs (docs/log.md)
 CALMEST = 4.0
+LEAST = 1e-9  # a vividness below it is as good as 0, and dividing by it would leave what float32 holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ def decided(logits: Logits, palette: AnyPalette, shares: Float[Tensor, "k"], dia
         if len(banned) == len(palette):
             raise BadSetting("every colour of the palette is forbidden; allow one at least")
         scores = scores.index_fill(1, torch.tensor(banned), -torch.inf)
-    if dials.vividness == 0:
+    if dials.vividness < LEAST:
         return torch.zeros_like(scores).scatter_(1, scores.argmax(dim=1, keepdim=True), 1.0)
     return (scores / dials.vividness).softmax(dim=1)
 

@@ -69,7 +69,7 @@ def cut_all(paths: Sequence[Path], settings: DataSettings) -> list[Cut]:
         except BadPicture as fault:
             faults.append(str(fault))
             continue
-        patches = cut_patches(rgb, settings.patch, settings.scales)
+        patches = cut_patches(rgb, settings.patch, settings.scales, settings.cover)
         cuts.append(Cut(path.name, content_hash(rgb), patches[evenly_spaced(len(patches), most)]))
     if faults:
         shown = "\n  ".join(faults[:5] + ([f"and {len(faults) - 5} more"] if len(faults) > 5 else []))

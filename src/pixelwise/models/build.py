@@ -64,8 +64,8 @@ MODELS = {
         _hypercolumn,
         "for photographs: a frozen ImageNet network looks, a small head says which chroma",
         ("num_filters", "num_colours"),
-        data={"patch": 256, "scales": (256,)},
-        model={"num_filters": 64, "num_colours": 48, "space": "oklab"},
+        data={"patch": 256, "scales": (256,), "cover": True},
+        model={"num_filters": 128, "num_colours": 48, "space": "oklab"},
         train={
             "epochs": 9,
             "batch_size": 8,

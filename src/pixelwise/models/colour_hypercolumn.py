@@ -24,7 +24,7 @@ from .lookup import GreyTable
 from .segmenter import Features, Segmenter, Size, enlarged
 
 STRIDE = 4  # pixels between two answers
-DROPPED = 0.1  # share of the coarse maps' channels that are left out at random while training
+DROPPED = 0.2  # share of the coarse maps' channels that are left out at random while training
 
 
 class ChromaHead(nn.Module):

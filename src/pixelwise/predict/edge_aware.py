@@ -86,9 +86,13 @@ def in_strips(work: Callable[[slice], None], height: int, width: int) -> None:
     """
     rows = max(1, AT_ONCE // max(1, width))
     strips = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
-    with ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as cores:
-        for _ in cores.map(work, strips):
-            pass  # so that what went wrong in a strip is raised here
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as cores:
+            for _ in cores.map(work, strips):
+                pass  # so that what went wrong in a strip is raised here
+    finally:
+        torch.set_num_threads(threads)  # what one thread sets, threads that begin later start with
 
 
 def _mean(values: Float[Tensor, "c h w"], radius: int) -> Float[Tensor, "c h w"]:

@@ -78,8 +78,8 @@ def colourize_files(
     if jobs <= 1 or len(pairs) <= 1:
         yield from (_tried(trained, wishes, *pair) for pair in pairs)
         return
-    threads = max(1, torch.get_num_threads() // jobs)
-    with ThreadPoolExecutor(jobs, initializer=torch.set_num_threads, initargs=(threads,)) as workers:
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(jobs, initializer=torch.set_num_threads, initargs=(max(1, threads // jobs),)) as workers:
         running: dict[Future[Coloured], int] = {}
         try:
             for picture, target in pairs:
@@ -91,6 +91,7 @@ def colourize_files(
                 yield from _ended(running)
         finally:  # whoever stops asking for results does not wait for what has not begun
             workers.shutdown(wait=True, cancel_futures=True)
+            torch.set_num_threads(threads)  # what one thread sets, threads that begin later start with
 
 
 def _ended(running: dict[Future[Coloured], int]) -> Iterator[Coloured]:
