@@ -17,7 +17,7 @@ FLOORS = [
     "weights",
     "classes",
     "losses data models counts picture_metrics segment_metrics",
-    "freeze",
+    "freeze onnx_files",
     "accounting",
     "features",
     "feeds strokes hints alternatives",

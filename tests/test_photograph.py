@@ -1,4 +1,4 @@
-"""A photograph through the network on a frozen trunk: looked at once, decided, hinted at, and painted in its own size."""
+"""A photograph through the network on a frozen trunk: looked at once, decided, hinted at, painted in its own size."""
 
 import shutil
 
@@ -108,10 +108,10 @@ def test_only_the_grey_of_a_photograph_is_looked_at(model, chromas, looked, phot
     """Its grey is rounded to bytes before it is reduced, so that answers are near and not the same."""
     grey = look(model, chromas, chromas.grey_shown(photo[None])[0].contiguous())
     spread = looked.logits.std()
-    assert (grey.logits - looked.logits).abs().mean() < 0.02 * spread
+    assert (grey.logits - looked.logits).abs().mean() < 0.06 * spread
     reddish = photo.clone()
     reddish[0] = 255 - reddish[0]  # of another lightness
-    assert (look(model, chromas, reddish).logits - looked.logits).abs().mean() > 0.1 * spread
+    assert (look(model, chromas, reddish).logits - looked.logits).abs().mean() > 0.2 * spread
 
 
 def test_the_cells_lightness_is_the_mean_of_what_was_seen(looked):
@@ -231,7 +231,7 @@ def test_a_hint_lies_on_a_photograph_of_16_bits_too(chromas, looked, photo):
 
 
 def test_a_picture_and_its_mirror_image_are_answered_alike_except_in_training(model):
-    grey = torch.rand(1, 1, 64, 96)
+    grey, model = torch.rand(1, 1, 64, 96), model.eval()
     torch.testing.assert_close(model(grey.flip(3)).flip(3), model(grey), atol=1e-4, rtol=1e-4)
     assert model(grey).shape == (1, K, 64, 96)
     model.train()
@@ -241,6 +241,16 @@ def test_a_picture_and_its_mirror_image_are_answered_alike_except_in_training(mo
             assert (model(grey.flip(3)).flip(3) - model(grey)).abs().max() > 1e-2
     finally:
         model.eval()
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_looking_leaves_the_network_in_its_mode(training, chromas, photo):
+    """Else what is looked at in another thread meanwhile is looked at in training mode."""
+    network = HypercolumnColours(K, 8).train(training)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    look(network, chromas, photo)
+    assert network.training == network.head.training == network.head.drop.training == training
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
 def test_a_model_keeps_its_head_alone(model):
@@ -315,7 +325,7 @@ def test_a_run_whose_head_is_not_of_numbers_is_refused(kept_head):
         ({"num_filters": 0}, "num_filters is 0; expected 1 to 4096"),
         ({"num_in_channels": 3}, "num_in_channels is 3"),
         ({"skips": ("half",)}, "skips is half; hypercolumn_efficientnet_lite0 has none to leave out"),
-        ({"input_scale": 2.0}, ""),
+        ({"input_scale": 2.0}, "HypercolumnColours is not supported"),
     ],
 )
 def test_settings_that_the_network_cannot_have_are_refused(sizes, message):

@@ -1,6 +1,7 @@
 """`pixelwise colourize`: photographs in, photographs in colour out."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     from ..classes.dials import Dials
     from ..workflow.colouring import Coloured
     from ..workflow.finished import Trained
+
+
+class EngineName(StrEnum):
+    """What can compute a network's answers."""
+
+    TORCH = "torch"
+    ONNX = "onnx"
+
 
 Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE|FOLDER...", help="What to colour.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the coloured pictures.")]
@@ -32,6 +41,7 @@ AlternativesAt = Annotated[
     str | None, typer.Option("--alternatives", help="X,Y of a pixel: name its region's likeliest colours, and end.")
 ]
 Again = Annotated[bool, typer.Option("--again", help="Also colour pictures whose result is there already.")]
+Engine = Annotated[EngineName, typer.Option(help="What computes the network's answers.")]
 Jobs = Annotated[int | None, typer.Option(help="Pictures at the same time. [one for each core]")]
 
 
@@ -50,6 +60,7 @@ def colourize(
     alternatives: AlternativesAt = None,
     again: Again = False,
     jobs: Jobs = None,
+    engine: Engine = EngineName.TORCH,
     json: Json = False,
 ) -> None:
     """Colour pictures, each in its own size and with its own light; only their grey is looked at.
@@ -62,6 +73,10 @@ def colourize(
 
     dials = _dials(vividness, rare, forbid, swap, lock)
     trained = load_trained(run or COLOURIZER)
+    if engine is EngineName.ONNX:
+        from ..workflow.exporting import on_onnx
+
+        trained = on_onnx(trained)
     if alternatives is not None:
         _show_alternatives(trained, pictures, alternatives, json)
         return

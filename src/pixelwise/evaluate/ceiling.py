@@ -64,7 +64,8 @@ def ceilings(fitted_on: Pictures, measured_on: Pictures, sizes: Sequence[int], s
 
 def enough(found: Sequence[Ceiling], error: float) -> Ceiling | None:
     """The fewest colours of OKLab whose CIEDE2000 is at most some error, if any of those tried."""
-    return next((c for c in found if c.space == "oklab" and c.ciede2000 <= error), None)
+    good = [ceiling for ceiling in found if ceiling.space == "oklab" and ceiling.ciede2000 <= error]
+    return min(good, key=lambda ceiling: ceiling.num_colours, default=None)
 
 
 def _painter(space: Space, k: int, pixels: Pixels, seed: int) -> _Paint:

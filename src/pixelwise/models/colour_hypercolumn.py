@@ -11,6 +11,7 @@ refused.
 """
 
 from functools import cached_property
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -74,9 +75,12 @@ class HypercolumnColours(nn.Module):
         table: counts of the training pictures; their shares are where training starts.
     """
 
+    engine: nn.Module | None
+
     def __init__(self, num_colours: int, num_filters: int, table: GreyTable | None = None) -> None:
         super().__init__()
         self.head = ChromaHead(num_colours, num_filters, table.shares if table else None)
+        self.__dict__["engine"] = None  # what answers for cells instead, if anything; no part of the module's state
 
     @staticmethod
     def trunk(zoom: float = 1.0) -> Segmenter:
@@ -90,6 +94,14 @@ class HypercolumnColours(nn.Module):
         """
         return hypercolumn_segmenter(1, enlargement=zoom).eval().requires_grad_(False)
 
+    def prepare(self) -> None:
+        """Read the trunk now, not when it is first needed.
+
+        Raises:
+            BadWeights: its weights are missing, or are not exactly the official ones.
+        """
+        _ = self._quick_trunk if self.engine is None else None
+
     @cached_property
     def _quick_trunk(self) -> Segmenter:  # read when it is first needed, and no part of the module's state
         return folded(self.trunk())
@@ -100,6 +112,8 @@ class HypercolumnColours(nn.Module):
 
     def cells(self, grey: Grey) -> Float[Tensor, "n k gh gw"]:
         """The same in the size of the finest map: for every fourth pixel of each row and column, about."""
+        if self.engine is not None and not self.training:
+            return cast(Tensor, self.engine(grey))
         trunk = self._quick_trunk.to(grey.device)
         seen = grey.expand(-1, 3, -1, -1)
         logits: Logits = self.head(trunk.features(seen))
@@ -121,6 +135,7 @@ class Cells(nn.Module):
     def __init__(self, model: HypercolumnColours) -> None:
         super().__init__()
         self.model = model
+        model.prepare()
 
     def forward(self, grey: Grey) -> Float[Tensor, "n k gh gw"]:
         """Logits of every cell."""

@@ -8,6 +8,8 @@ Layers are named as timm names those of its tf_efficientnet_lite0, with which te
 it is built of torch alone, because importing timm takes as long as colouring a photograph does.
 """
 
+from typing import Any
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -37,8 +39,8 @@ class SamePadded(nn.Conv2d):
         x = F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
-    def _missing(self, length: int, axis: int) -> int:
-        steps = -(-length // self.stride[axis]) - 1
+    def _missing(self, length: Any, axis: int) -> Any:  # noqa: ANN401 - a number, or one that is traced
+        steps = (length - 1) // self.stride[axis]
         return max(0, steps * self.stride[axis] + self.kernel_size[axis] - length)
 
 

@@ -13,7 +13,9 @@ picture: from 40 labelled pixels the IoU is then 0.03 lower (docs/log.md).
 """
 
 import importlib.util
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -64,10 +66,21 @@ class Hypercolumn(Segmenter):
         return tuple(maps[stage] for stage in STAGES)
 
 
-def seen_size(size: Size, enlargement: float) -> tuple[int, int]:
-    """Rows and columns of pictures as the trunk sees them."""
-    rows, columns = (STRIDE * max(1, round(side * enlargement / STRIDE)) for side in size)
+def seen_size(size: Size, enlargement: float) -> tuple[Any, Any]:
+    """Rows and columns of pictures as the trunk sees them: the nearest multiples of 32, but 32 at least.
+
+    In whole numbers alone, so that a network that is traced for export follows the size of its pictures.
+    """
+    share = Fraction(enlargement).limit_denominator(1000) / STRIDE
+    rows, columns = (STRIDE * _rounded(side * share.numerator, share.denominator) for side in size)
     return rows, columns
+
+
+def _rounded(over: Any, under: int) -> Any:  # noqa: ANN401 - a number, or one that is traced
+    """max(1, round(over / under)), a half to the even number, as Python rounds."""
+    whole, rest = over // under, over % under
+    nearest = whole + (2 * rest + whole % 2 + under - 1) // (2 * under)
+    return nearest + 1 - (nearest + 2**30 - 1) // 2**30  # ONNX divides towards 0: nothing below it is divided here
 
 
 def hypercolumn_segmenter(k: int, weights: Path | None = None, enlargement: float = ENLARGED) -> Hypercolumn:

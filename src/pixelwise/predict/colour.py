@@ -73,6 +73,9 @@ def reach_of(model: nn.Module) -> int:
     With filters that reach r pixels to a side, residual_unet, the widest looker, convolves twice at full, half,
     quarter, half and full size: 2r + 4r + 8r + 4r + 2r = 20r, and 3 pixels more for the blocks that pooling makes.
     """
+    known: int | None = getattr(model, "reach", None)
+    if known is not None:
+        return known
     kernels = [layer.kernel for layer in model.modules() if isinstance(layer, MyConv2d)]
     if not kernels:
         return 0 if isinstance(model, Lookup) else UNKNOWN_REACH

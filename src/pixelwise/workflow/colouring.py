@@ -133,7 +133,8 @@ def _tried(trained: Trained, wishes: Wishes, picture: Path, target: Path) -> Col
         hints = wishes.hints.pictures.get(picture.name, ())
         notes = notes_of(trained, wishes.dials, hints)
         for there in (target, target.with_suffix(".png")):
-            if not wishes.again and _done(picture, there, notes):
+            wanted = (there, map_beside(there)) if wishes.uncertainty else (there,)
+            if not wishes.again and all(_done(picture, path, notes) for path in wanted):
                 return Coloured(picture, there, time.perf_counter() - start, skipped=True)
         written = _coloured(trained, wishes, open_picture(picture), target, hints, notes)
     except PixelwiseError as error:
@@ -171,8 +172,13 @@ def _coloured(
         save_picture(target, painted_deep(deep, chroma, looked.guide, hinted), opened.alpha, notes=notes, like=opened)
     if wishes.uncertainty:
         doubt = uncertainty_of(looked, palette, shares, wishes.dials)
-        save_picture(target.with_name(f"{target.stem}_uncertainty.png"), uncertainty_shown(opened.rgb, doubt))
+        save_picture(map_beside(target), uncertainty_shown(opened.rgb, doubt), notes=notes)
     return target
+
+
+def map_beside(target: Path) -> Path:
+    """Where the map of doubt of a coloured picture goes."""
+    return target.with_name(f"{target.stem}_uncertainty.png")
 
 
 def notes_of(trained: Trained, dials: Dials, hints: Sequence[Hint]) -> dict[str, str]:
