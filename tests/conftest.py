@@ -54,3 +54,26 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data: set PIXELWISE_DATA to a folder with cifar-10-batches-bin and palette24_horse.json")
     return folder
+
+
+@pytest.fixture(scope="session")
+def photograph_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A little run of the network for photographs: six chroma classes, learnt from six sceneries."""
+    from pixelwise.workflow.plan import Plan
+    from pixelwise.workflow.training import train_colour
+
+    folder = tmp_path_factory.mktemp("photographs")
+    for number in range(6):
+        Image.fromarray(scenery(number, 64, 96)).save(folder / f"{number}.png")
+    data = {"name": "folder", "root": str(folder), "patch": 64, "scales": (64,)}
+    sizes = {"num_filters": 8, "num_colours": 6}
+    plan = Plan.from_given("hypercolumn_efficientnet_lite0", data, sizes, {"epochs": 6, "batch_size": 2})
+    before = os.environ.get("PIXELWISE_CACHE")
+    os.environ["PIXELWISE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    try:
+        list(train_colour(plan, folder.parent / "photograph_run"))
+    finally:
+        del os.environ["PIXELWISE_CACHE"]
+        if before is not None:
+            os.environ["PIXELWISE_CACHE"] = before
+    return folder.parent / "photograph_run"

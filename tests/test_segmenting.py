@@ -18,10 +18,10 @@ from pixelwise.freeze import fingerprints
 from pixelwise.models.pretrained import PRETRAINED, pretrained_segmenter
 from pixelwise.strokes import Stroke, Strokes, fit_head, load_strokes, look, painted, painted_pixels, scaled
 from pixelwise.train import EpochRow
+from pixelwise.workflow.filling import FillRow, NoteRow
 from pixelwise.workflow.finished import load_trained
 from pixelwise.workflow.segment_plan import SegmentPlan
 from pixelwise.workflow.segmented import evaluate_segmenter, load_segmenter, segment_files, taught_by_strokes
-from pixelwise.workflow.filling import FillRow, NoteRow
 from pixelwise.workflow.segmenting import train_segment
 from pixelwise.workflow.targets import targets
 

@@ -135,6 +135,7 @@ class Cells(nn.Module):
     def __init__(self, model: HypercolumnColours) -> None:
         super().__init__()
         self.model = model
+        self.training = model.training
         model.prepare()
 
     def forward(self, grey: Grey) -> Float[Tensor, "n k gh gw"]:

@@ -15,7 +15,7 @@ from ..alternatives import Alternative, alternatives
 from ..classes.chroma import ChromaPalette
 from ..classes.dials import Dials
 from ..data.images import FORMATS, KEEP_ALPHA, Picture, open_picture, read_notes, save_picture
-from ..errors import BadData, BadSetting, PixelwiseError
+from ..errors import BadData, BadPicture, BadSetting, PixelwiseError
 from ..hints import Hint, Hints, said
 from ..models.colour_hypercolumn import HypercolumnColours
 from ..predict.colour import colourize
@@ -145,10 +145,9 @@ def _tried(trained: Trained, wishes: Wishes, picture: Path, target: Path) -> Col
 def _done(picture: Path, target: Path, notes: dict[str, str]) -> bool:
     """Whether a result is there that was made in the same way of the same picture."""
     try:
-        newer = target.stat().st_mtime >= picture.stat().st_mtime
-    except OSError:
+        return target.stat().st_mtime >= picture.stat().st_mtime and read_notes(target) == notes
+    except (OSError, BadPicture):  # nothing is there, or something that is no picture
         return False
-    return newer and read_notes(target) == notes
 
 
 def _coloured(

@@ -45,7 +45,7 @@ def load_trained(folder: Path) -> Trained:
         raise BadRun(f"{folder} has a model of {k} colours beside a palette of {len(palette)}; they are of two runs")
     if palette.space != plan.model.space:
         raise BadRun(f"{folder} has settings of space {plan.model.space} beside a palette of space {palette.space}")
-    model = build_model(plan.model)
+    model = build_model(plan.model).eval()  # once, so that pictures can be looked at side by side
     run.load_model(model)
     return Trained(plan, model, palette, table, run.weights_sha256)
 
