@@ -20,7 +20,7 @@ from colour_measures import Pooled, Truth, ciede2000_of, lab_of, measured, summa
 from colour_report import page, pictures_csv, summary_csv
 from colour_rows import Row, baselines, chroma_palette, classes_by_palette, coloured, looked_at, network
 from colour_split import split_photographs
-from colourizer import teachers
+from colourizer import heads
 from pixelwise import Plan, load_data, load_trained, open_picture, train_colour
 from pixelwise.classes.dials import Dials
 from pixelwise.console import show_training, watched
@@ -210,7 +210,7 @@ def on_photographs(root: Path, runs: Path, seeds: Sequence[int], most: int) -> P
     """The half on photographs, each whole and in its own size."""
     folder = runs / "photographs"
     split = split_photographs(root / "photographs-256", folder)
-    trained_in = teachers(folder, runs, seeds)
+    trained_in = heads(folder, runs, seeds)
     known, rows = of_runs(trained_in, seeds)
     more = {"list of photographs": hashlib.sha256((folder / "split.json").read_bytes()).hexdigest()}
     dialled, dials_of = known[0], f"ours, seed {seeds[0]}"

@@ -18,9 +18,11 @@ from torch import Tensor
 from ..errors import BadPalette
 from ..files import write_json
 from ..shapes import ClassIds, Grey, Pixels, Probabilities
-from .oklab import chromas_of, encoded_of, light_of, linear_of, pixels_of
+from .oklab import Chroma, chromas_of, encoded_of, light_of, linear_of, pixels_of
 
 MIDDLE = 0.7  # the lightness at which a chroma is shown by itself
+EVENED = 12.0  # s: 0.045 of CIELAB's C, of which there are about 270 in one of OKLab's
+TINY = 1e-6
 FARTHEST = 0.5  # from grey; no colour of a screen is farther than 0.33
 PIXELS_AT_ONCE = 1 << 15  # bounds the table of distances, as in an RGB palette
 SEEN_AT_ONCE = 1 << 20  # pixels of a photograph, whose light is worked out in strips
@@ -111,12 +113,24 @@ class ChromaPalette:
 
     def paint(self, probabilities: Probabilities, like: Pixels | None = None) -> Pixels:
         """Every pixel in the mean chroma of its probabilities, as light as in some pictures or else middling."""
-        chroma = torch.einsum("nkhw,kc->nchw", probabilities, self.chromas.float())
+        chroma = self.mean_chroma(probabilities)
         return pixels_of(torch.full_like(chroma[:, :1], MIDDLE) if like is None else light_of(like), chroma)
+
+    def mean_chroma(self, probabilities: Probabilities) -> Chroma:
+        """The mean chroma of some probabilities, on a scale on which equal steps look alike.
+
+        A step of chroma is seen the less, the farther it is from grey: CIEDE2000 divides it by 1 + 0.045 C. On the
+        scale log(1 + s C) / s the mean errs least by that measure: nearer to grey than the plain mean where classes
+        disagree, the same where they agree (docs/log.md).
+        """
+        mean = torch.einsum("nkhw,kc->nchw", probabilities, _evened(self.chromas.float(), 1))
+        far = mean.norm(dim=1, keepdim=True).clamp(min=TINY)
+        chroma: Tensor = mean / far * torch.expm1(EVENED * far) / EVENED
+        return chroma
 
     def tinted(self, grey: Grey, probabilities: Probabilities) -> Pixels:
         """Every pixel in the mean chroma of its probabilities, as light as the grey that was seen."""
-        chroma = torch.einsum("nkhw,kc->nchw", probabilities, self.chromas.float())
+        chroma = self.mean_chroma(probabilities)
         return pixels_of(linear_of(grey).clamp_min(0) ** (1 / 3), chroma)
 
     def grey_shown(self, pixels: Pixels) -> Pixels:
@@ -129,3 +143,9 @@ class ChromaPalette:
 
     def _rounded(self) -> list[list[float]]:
         return [[round(value, 8) for value in chroma] for chroma in self.chromas.tolist()]
+
+
+def _evened(chroma: Tensor, dim: int) -> Tensor:
+    far = chroma.norm(dim=dim, keepdim=True).clamp(min=TINY)
+    evened: Tensor = chroma / far * torch.log1p(EVENED * far) / EVENED
+    return evened

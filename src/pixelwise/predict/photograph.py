@@ -83,8 +83,8 @@ def chroma_of(
         dials: how answers become colours.
         hinted: what hints say of the photograph's pixels.
     """
-    probabilities = decided(looked.logits.unsqueeze(0), palette, shares, dials)[0]
-    chroma = torch.einsum("khw,kc->chw", probabilities, swapped(palette, dials.swapped).chromas.float())
+    probabilities = decided(looked.logits.unsqueeze(0), palette, shares, dials)
+    chroma = swapped(palette, dials.swapped).mean_chroma(probabilities)[0]
     if hinted is None:
         return chroma
     cells = (looked.logits.shape[1], looked.logits.shape[2])
