@@ -13,7 +13,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make check    style, types, import directions"
 	@echo "make format   put the code in order"
-	@echo "make results  measure docs/results again (about three hours; ROOT=folder with the real data)"
+	@echo "make results  measure docs/results again (about four hours; ROOT=folder with the real data)"
 	@echo "make clean    remove what make has made"
 
 $(READY): pyproject.toml
@@ -39,6 +39,8 @@ format: $(READY)
 
 results: $(READY)
 	$(BIN)/python benchmarks/horses.py --root $(ROOT) --out docs/results
+	$(BIN)/python benchmarks/colour.py --root $(ROOT) --out docs/results
+	$(BIN)/python benchmarks/colour_gallery.py --photos $(ROOT)/photos --out docs
 	$(BIN)/pixelwise reproduce --root $(ROOT) --out study
 	mkdir -p docs/results/study && cp -r study/study.pdf study/study.html study/tables study/figures docs/results/study
 	$(BIN)/python benchmarks/finetuning.py --out docs/results

@@ -469,7 +469,7 @@ def test_a_bar_stops_a_hint_and_a_wire_does_not():
     light = torch.full((24, 32), 0.4)
     light[:, 10] = 0.75
     found, grey = spots((24, 32), (12, 5)), torch.zeros(2, 24, 32)
-    assert spread(light, grey, found)[:, 12, 20].norm() > 0.09
+    assert spread(light, grey, found)[:, 12, 20].norm() > 0.07
     light[:, 14:16] = 0.75
     assert spread(light, grey, found)[:, :, 17:].norm(dim=0).max() < 1e-3
 
@@ -482,7 +482,7 @@ def test_a_hint_stops_where_the_network_sees_another_thing():
     found, flat = spots((24, 32), (12, 5)), torch.zeros(2, 24, 32)
     assert (spread(light, chroma, found) - chroma)[:, :, 16:].norm(dim=0).max() < 2e-3
     assert spread(light, flat, found, halves)[:, :, 16:].norm(dim=0).max() < 3e-3
-    assert spread(light, flat, found)[:, 12, 16].norm() > 0.1
+    assert spread(light, flat, found)[:, 12, 16].norm() > 0.08
 
 
 def test_a_hint_neither_changes_nor_passes_what_is_locked():

@@ -139,7 +139,7 @@ def _show_alternatives(trained: "Trained", pictures: list[Path], where: str, jso
         console.print_json({"picture": str(pictures[0]), "alternatives": shown})
         return
     rows = [[a.colour, f"{a.probability:.1%}"] for a in found]
-    console.print_table(f"What the region around [{x:g}, {y:g}] may be", Table(["colour", "probability"], rows))
+    console.print_table("may be", Table(["colour", "probability"], rows))
 
 
 def _tell(results: "list[Coloured]", json: bool) -> None:

@@ -20,10 +20,10 @@ from .pixels import Said
 RUNS_AT_ONCE = 1 << 12  # bounds the tables of what share of a cell lies under a run
 
 # Distances are measured in the one at which a correction has fallen to 1/e.
-STEP = 0.02  # from one cell to the next, where nothing changes
-LIGHT = 0.2  # the step of lightness that is as far as that
+STEP = 0.04  # from one cell to the next, where nothing changes; 0.02 errs less on the whole and stains the sky
+LIGHT = 0.15  # the step of lightness that is as far as that
 CHROMA = 0.03  # the step of the answer's chroma
-DOUBT = 0.5  # the Hellinger distance of the answer's probabilities
+DOUBT = 0.3  # the Hellinger distance of the answer's probabilities
 TONE = 0.25  # the difference of lightness to the hint's own, whichever way leads there
 REACH = 3.0  # beyond it a correction, exp(-9), is less than a byte shows
 RIVALRY = 3.0  # weights of several hints are distance ** -RIVALRY, as Yatziv and Sapiro mix them
