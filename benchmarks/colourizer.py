@@ -2,20 +2,19 @@
 
     python benchmarks/colourizer.py --root FOLDER/photographs-256 --runs FOLDER --out src/pixelwise/colourizer
 
-Splits the photographs by content (colour_split.py), trains a head for each seed as `pixelwise train colour` does, takes
-the one of the lowest validation loss, and keeps it in half precision. Runs that are finished are not run again.
+Splits the photographs by content (colour_split.py), trains a head for each seed as `pixelwise train colour` does, and
+keeps them, whose answers are averaged, in half precision. Runs that are finished are not run again.
 """
 
 import argparse
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from torch import nn
 
 from colour_split import split_photographs
 from pixelwise import Plan, load_trained, train_colour
@@ -26,7 +25,7 @@ from pixelwise.runs import Run
 MODEL = "hypercolumn_efficientnet_lite0"
 EPOCHS = 12
 ZOOMS = (1.0, 1.5)
-RECEIPTS = ("palette.json", "lookup.safetensors", "environment.json", "metrics.jsonl")
+RECEIPTS = ("palette.json", "lookup.safetensors", "environment.json")
 
 
 def plan_of(split: Path, seed: int) -> Plan:
@@ -48,32 +47,33 @@ def heads(split: Path, runs: Path, seeds: Iterable[int]) -> list[Run]:
     return [trained(split, runs, seed) for seed in seeds]
 
 
-def validation_loss(run: Run) -> float:
-    """Of the epoch that a run ended with."""
-    return min(row.validation_loss for row in run.rows() if row.validation_loss is not None)
+def together(runs: Sequence[Run]) -> dict[str, torch.Tensor]:
+    """The weights of all heads under the names of one network that averages them, in half precision."""
+    named = {}
+    for number, run in enumerate(runs):
+        for name, tensor in load_trained(run.folder).model.state_dict().items():
+            kept = tensor.half() if tensor.is_floating_point() else tensor
+            named[name.replace("head.", f"head.members.{number}.", 1)] = kept.contiguous()
+    return named
 
 
-def halved(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The weights in half precision; counts stay whole numbers."""
-    for name, tensor in model.state_dict().items():
-        yield name, (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
-
-
-def write_package(run: Run, out: Path) -> str:
+def write_package(runs: Sequence[Run], out: Path) -> str:
     """The run that pixelwise carries: a run's receipts without the checkpoint; gives the hash of its weights."""
     out.mkdir(parents=True, exist_ok=True)
     for name in RECEIPTS:
-        shutil.copyfile(run / name, out / name)
-    safetensors.torch.save_file(dict(halved(load_trained(run.folder).model)), out / "model.safetensors")
+        shutil.copyfile(runs[0] / name, out / name)
+    safetensors.torch.save_file(together(runs), out / "model.safetensors")
     (out / "model.safetensors").chmod(0o644)  # for whoever installs it
-    settings = run.settings()
+    settings = runs[0].settings()
     settings["data"] = {**settings["data"], "root": None}  # where the photographs lay says nothing to others
+    settings["model"] = {**settings["model"], "heads": len(runs)}
     write_json(out / "settings.json", settings)
+    load_trained(out)  # what is carried must load exactly
     return hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest()
 
 
 def main() -> None:
-    """Split, train, choose, and write the package's folder."""
+    """Split, train, and write the package's folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
@@ -83,11 +83,8 @@ def main() -> None:
     split = given.runs / "photographs"
     pictures = split_photographs(given.root, split)
     runs = heads(split, given.runs, range(given.seeds))
-    best = min(runs, key=validation_loss)
     counts = {name: len(paths) for name, paths in pictures.items()}
-    losses = {run.folder.name: validation_loss(run) for run in runs}
-    digest = write_package(best, given.out)
-    print(json.dumps({"pictures": counts, "validation": losses, "weights sha256": digest}, indent=2))
+    print(json.dumps({"pictures": counts, "weights sha256": write_package(runs, given.out)}, indent=2))
 
 
 if __name__ == "__main__":

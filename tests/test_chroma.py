@@ -316,3 +316,13 @@ def test_a_palette_file_says_which_kind_of_colours_a_run_has(six, folder_of_pict
         list(train_colour(other, tmp_path / "run", palette_file=tmp_path / "six.json"))
     assert not (tmp_path / "run").exists()
     assert isinstance(fit_palette(of(*[(i, 0, 0) for i in range(9)]), 2), Palette)
+
+
+def test_a_mean_chroma_is_the_class_where_classes_agree_and_nearer_to_grey_where_they_do_not(six):
+    sure = torch.nn.functional.one_hot(torch.arange(6), 6).float().T.reshape(1, 6, 1, 6)
+    torch.testing.assert_close(six.mean_chroma(sure)[0, :, 0].T, six.chromas.float(), atol=1e-5, rtol=1e-4)
+    far = ChromaPalette(torch.tensor([[0.2, 0.0], [0.0, 0.0]], dtype=torch.float64))
+    mean = far.mean_chroma(torch.full((1, 2, 1, 1), 0.5))[0, :, 0, 0]
+    expected = (np.exp(np.log1p(12 * 0.2) / 2) - 1) / 12
+    torch.testing.assert_close(mean, torch.tensor([expected, 0.0]), atol=1e-5, rtol=1e-4, check_dtype=False)
+    assert expected < 0.1

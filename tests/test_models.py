@@ -100,7 +100,8 @@ def test_unet_skips_carry_detail():
 @pytest.mark.parametrize("size", [(32, 32), (1, 1), (1, 50), (33, 30), (7, 5)])
 @pytest.mark.parametrize("kernel", [2, 3])
 def test_every_model_takes_every_size(name, size, kernel):
-    model = build_model(ModelSettings(name=name, num_filters=4, num_colours=5, kernel=kernel)).eval()
+    space = "oklab" if name.startswith("hypercolumn") else "rgb"
+    model = build_model(ModelSettings(name=name, num_filters=4, num_colours=5, kernel=kernel, space=space)).eval()
     assert model(torch.rand(2, 1, *size)).shape == (2, 5, *size)
 
 
@@ -114,7 +115,10 @@ def test_padding_does_not_change_what_needs_none(name):
 
 
 def test_unknown_model_lists_the_known_ones():
-    with pytest.raises(UnknownName, match=r"unknown model 'unett'; known: cnn, lookup, .*did you mean 'unet'"):
+    with pytest.raises(
+        UnknownName,
+        match=r"known: cnn, hypercolumn_efficientnet_lite0, lookup, .*did you mean 'unet'",
+    ):
         build_model(ModelSettings(name="unett"))
 
 

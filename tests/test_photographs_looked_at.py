@@ -140,6 +140,10 @@ def test_there_is_no_uncertainty_where_one_class_has_all_the_probability(looked,
     assert uncertainty_of(sure, chromas, SHARES, Dials()).max() < 1e-3
 
 
+def one_hot(number: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.tensor(number), K).float()
+
+
 @pytest.mark.parametrize("vividness", [1.0, 0.0, 0.5])
 def test_uncertainty_is_the_root_of_the_mean_square_distance(looked, chromas, vividness):
     """Of two classes, by hand: what is painted against each, weighed by what the network says."""
@@ -148,7 +152,7 @@ def test_uncertainty_is_the_root_of_the_mean_square_distance(looked, chromas, vi
     sharper = probabilities[[2, 7]] ** (1 / vividness) if vividness else torch.tensor([1.0, 0.0])
     sharper = sharper / sharper.sum()
     two, seven = chromas.chromas[[2, 7]].float()
-    shown = sharper[0] * two + sharper[1] * seven
+    shown = chromas.mean_chroma((sharper[0] * one_hot(2) + sharper[1] * one_hot(7)).view(1, K, 1, 1))[0, :, 0, 0]
     expected = (0.7 * (shown - two).square().sum() + 0.3 * (shown - seven).square().sum()).sqrt()
     found = uncertainty_of(saying(looked, probabilities), chromas, SHARES, Dials(vividness=vividness))
     torch.testing.assert_close(found, expected.expand_as(found), atol=1e-4, rtol=1e-3)
@@ -216,7 +220,7 @@ def test_painting_in_16_bits_agrees_with_painting_in_8(chromas, looked, photo):
     plain = painted(photo, chroma, looked.guide)
     away = deep.to(torch.float64) / 257 - plain
     bright = light_of(photo[None])[0, 0] > 0.2  # below, bytes are searched for that keep the lightness
-    assert away[:, bright].abs().max() <= 0.51
+    assert away[:, bright].abs().max() <= 0.53  # half a byte, and what the table of bytes leaves out
     light = deep_light_of((photo.to(torch.int32) * 257).to(torch.uint16)[None])
     assert (deep_light_of(deep[None]) - light).abs()[0, 0, bright].max() < 8e-5
 

@@ -126,6 +126,7 @@ class ModelSettings(Settings):
     num_colours: int = 24  # NC, the number of classes
     num_in_channels: int = 1  # NIC, 1 for grey
     space: Literal["rgb", "oklab"] = "rgb"  # of the palette: whole colours, or chroma at the picture's own lightness
+    heads: int = 1  # on a frozen trunk, whose answers are averaged
     skips: tuple[Literal["quarter", "half", "whole"], ...] = ("quarter", "half", "whole")  # connections of unet
     input_scale: float = 1.0  # a of a x + b, which the network is shown instead of the grey picture x; cnn and unet
     input_shift: float = 0.0  # b of it
@@ -135,6 +136,7 @@ class ModelSettings(Settings):
         Settings.__post_init__(self)
         self._need(self.input_scale != 0, "input_scale", "a number other than 0, which leaves no picture")
         self._need(len(set(self.skips)) == len(self.skips), "skips", "each connection once")
+        self._need(1 <= self.heads <= 16, "heads", "1 to 16")
         self._need(1 <= self.kernel <= 31, "kernel", "1 to 31 pixels")
         self._need(1 <= self.num_filters <= 4096, "num_filters", "1 to 4096")
         self._need(2 <= self.num_colours <= 255, "num_colours", "2 to 255 (a class is stored in one byte)")

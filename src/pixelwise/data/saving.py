@@ -130,7 +130,8 @@ def _save_deep_png(path: Path, samples: np.ndarray, notes: Mapping[str, str], li
     """Pixels from one library, which knows 16 bits, between chunks from Pillow, which knows the others."""
     stream = io.BytesIO()
     Image.new("RGB", (1, 1)).save(stream, "PNG", **_options(".png", notes, like))
-    pixels = bytes(imagecodecs.png_encode(samples, level=PNG_LEVEL))
+    plain = np.array(samples, order="C")  # of a single pixel, strides can be anything, which the encoder refuses
+    pixels = bytes(imagecodecs.png_encode(plain, level=PNG_LEVEL))
     after_header = 8 + 4 + 4 + 13 + 4
     kept = b"".join(
         chunk for kind, chunk in _chunks(stream.getvalue()) if kind in {b"iCCP", b"tEXt", b"iTXt", b"pHYs", b"eXIf"}

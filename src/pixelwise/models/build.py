@@ -50,7 +50,7 @@ def _residual_unet(s: ModelSettings, table: GreyTable | None) -> nn.Module:
 def _hypercolumn(s: ModelSettings, table: GreyTable | None) -> nn.Module:
     if s.space != "oklab":
         raise BadSetting(f"space is {s.space!r}; {s.name} answers with chroma at the picture's own light: oklab")
-    return HypercolumnColours(s.num_colours, s.num_filters, table)
+    return HypercolumnColours(s.num_colours, s.num_filters, table, s.heads)
 
 
 ALL_WIDTHS = ("kernel", "num_filters", "num_colours", "num_in_channels")
@@ -126,6 +126,8 @@ def _treated(model: nn.Module, s: ModelSettings) -> nn.Module:
     """A model that is shown what the settings say, if that is not the grey picture itself."""
     if set(s.skips) != set(SKIPS) and s.name != "unet":
         raise BadSetting(f"skips is {', '.join(s.skips) or 'empty'}; {s.name} has none to leave out, unet has")
+    if s.heads != 1 and not isinstance(model, HypercolumnColours):
+        raise BadSetting(f"heads is {s.heads}; {s.name} has one, hypercolumn_efficientnet_lite0 can have several")
     if (s.input_scale, s.input_shift, s.input_padding) == (1.0, 0.0, 0.0):
         return model
     framed = padded(model, s.input_padding)  # whether it is one that can be shown something else, is found out here

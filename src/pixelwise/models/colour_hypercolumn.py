@@ -10,6 +10,7 @@ Only the head is trained, and only the head is kept in a run. The trunk is offic
 refused.
 """
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import cast
 
@@ -66,6 +67,25 @@ class ChromaHead(nn.Module):
         return logits
 
 
+class HeadTeam(nn.Module):
+    """Several heads, whose answers are averaged as logarithms.
+
+    Heads that learnt apart, from other beginnings and in other orders, err less together (docs/log.md).
+
+    Args:
+        members: the heads.
+    """
+
+    def __init__(self, members: Iterable[ChromaHead]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, features: Features) -> Logits:
+        """Log-probabilities, up to a number that is the same for all classes."""
+        answers = [member(features).log_softmax(dim=1) for member in self.members]
+        return torch.stack(answers).mean(dim=0)
+
+
 class HypercolumnColours(nn.Module):
     """The trunk, which is no part of what is trained and kept, and the head.
 
@@ -73,13 +93,16 @@ class HypercolumnColours(nn.Module):
         num_colours: NC, the number of chroma classes.
         num_filters: NF, the width of the head.
         table: counts of the training pictures; their shares are where training starts.
+        heads: whose answers are averaged.
     """
 
+    head: ChromaHead | HeadTeam
     engine: nn.Module | None
 
-    def __init__(self, num_colours: int, num_filters: int, table: GreyTable | None = None) -> None:
+    def __init__(self, num_colours: int, num_filters: int, table: GreyTable | None = None, heads: int = 1) -> None:
         super().__init__()
-        self.head = ChromaHead(num_colours, num_filters, table.shares if table else None)
+        made = [ChromaHead(num_colours, num_filters, table.shares if table else None) for _ in range(heads)]
+        self.head = made[0] if heads == 1 else HeadTeam(made)
         self.__dict__["engine"] = None  # what answers for cells instead, if anything; no part of the module's state
 
     @staticmethod
@@ -150,7 +173,7 @@ class FeatureHead(nn.Module):
         head: trained in place.
     """
 
-    def __init__(self, head: ChromaHead) -> None:
+    def __init__(self, head: ChromaHead | HeadTeam) -> None:
         super().__init__()
         self.head = head
 
