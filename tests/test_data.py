@@ -591,7 +591,7 @@ def test_a_whole_number_will_do_where_a_fraction_is_meant():
 
 def test_an_unknown_setting_is_refused_with_the_known_ones():
     with pytest.raises(
-        BadSetting, match=r"unknown setting kernal, size; known: input_padding, .*kernel, name, num_colours"
+        BadSetting, match=r"unknown setting kernal, size; known: heads, input_padding, .*kernel, name, num_colours"
     ):
         ModelSettings.from_mapping({"size": 1, "kernel": 3, "kernal": 3})
 
