@@ -4,6 +4,7 @@ What the network says is kept as it is (`Looked`): k numbers for every cell, wha
 turning a dial or giving a hint costs the painting alone.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,7 @@ SEEN = 256  # pixels of the short side, at which photographs were learnt from
 LONGEST = 4096  # pixels of the long side as seen; a longer strip is seen smaller
 
 ChromaMap = Float[Tensor, "2 gh gw"]
+_Depth = tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]
 DeepRgb = UInt16[Tensor, "3 h w"]
 
 
@@ -114,29 +116,29 @@ def painted(rgb: Rgb, chroma: ChromaMap, guide: Float[Tensor, "hs ws"], hinted: 
 
     Under hints the chroma is exactly what they say, as far as there is room for it at that lightness.
     """
-    made, lines = torch.empty_like(rgb), GuidedChroma.fitted(chroma, guide)
-
-    def paint(rows: slice) -> None:
-        light = light_of(rgb[None, :, rows])
-        wide = _with(hinted, lines.rows(light[0, 0], rows.start, rgb.shape[1]), rows.start)
-        made[:, rows] = pixels_of(light, wide.unsqueeze(0))[0]
-
-    in_strips(paint, *rgb.shape[1:])
-    return made
+    return _painted(rgb, chroma, guide, hinted, (light_of, pixels_of))
 
 
 def painted_deep(
     deep: DeepRgb, chroma: ChromaMap, guide: Float[Tensor, "hs ws"], hinted: Said | None = None
 ) -> DeepRgb:
     """The same for a photograph of 16 bits."""
-    made, lines = torch.empty_like(deep), GuidedChroma.fitted(chroma, guide)
+    return _painted(deep, chroma, guide, hinted, (deep_light_of, deep_pixels_of))
+
+
+def _painted(
+    picture: Tensor, chroma: ChromaMap, guide: Float[Tensor, "hs ws"], hinted: Said | None, depth: _Depth
+) -> Tensor:
+    """A photograph in the depth of some ways to take its lightness and to make its pixels."""
+    (taking, making), height = depth, picture.shape[1]
+    made, lines = torch.empty_like(picture), GuidedChroma.fitted(chroma, guide)
 
     def paint(rows: slice) -> None:
-        light = deep_light_of(deep[None, :, rows])
-        wide = _with(hinted, lines.rows(light[0, 0], rows.start, deep.shape[1]), rows.start)
-        made[:, rows] = deep_pixels_of(light, wide.unsqueeze(0))[0]
+        light = taking(picture[None, :, rows])
+        wide = lines.rows(light[0, 0], rows.start, height)
+        made[:, rows] = making(light, _with(hinted, wide, rows.start).unsqueeze(0))[0]
 
-    in_strips(paint, *deep.shape[1:])
+    in_strips(paint, *picture.shape[1:])
     return made
 
 
