@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "pixelwise"
 FLOORS = [
     "errors shapes environment",
-    "files config grey",
+    "files config grey terminal",
     "download",
     "weights",
     "classes",

@@ -1,18 +1,14 @@
 """What people see in a terminal: progress with rate and time left on stderr, results on stdout."""
 
 import itertools
-import json
 import os
 import signal
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TextColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -36,23 +32,15 @@ from .report.cost_text import (
 )
 from .report.step_text import step_formulas, step_heading, step_layers, step_remarks, step_table
 from .report.tables import Table, segment_values_of, values_of
+from .terminal import json_text as json_text
+from .terminal import print_json as print_json
+from .terminal import progress_bar, stdout
+from .terminal import waiting as waiting
+from .terminal import watched as watched
 from .train import EpochRow, StepRow
 from .workflow.filling import FillRow, NoteRow, Row
 
 RUNS_REMEMBERED = 600.0  # seconds by which the time left of a study is judged: its trainings are of many kinds
-
-stderr = Console(stderr=True, highlight=False)
-stdout = Console(highlight=False)
-
-
-def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on stdout and nothing else."""
-    sys.stdout.write(json_text(value))
-
-
-def json_text(value: dict[str, Any]) -> str:
-    """One JSON object."""
-    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def print_values(title: str, values: Iterable[tuple[str, str]]) -> None:
@@ -96,19 +84,6 @@ def show_palette(palette: AnyPalette, as_json: bool, file: Path | None = None) -
         stdout.print(Text(f"kept in {file}"))
 
 
-def watched(batches: Iterable[Any], total: int, what: str = "evaluating") -> Iterator[Any]:
-    """Passes batches on under a progress bar."""
-    with _progress() as progress:
-        yield from progress.track(batches, total=total, description=what)
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """A sign of life while something of unknown length goes on."""
-    with stderr.status(what):
-        yield
-
-
 def print_report(report: Report) -> None:
     """What the doctor found: the pictures and classes there are, then every fault with its remedy."""
     stdout.print(Text(f"{report.pictures:,} pictures", style="bold"))
@@ -125,7 +100,7 @@ def print_report(report: Report) -> None:
 
 def download_bar(progress_of_bytes: Iterable[tuple[int, int]], what: str) -> None:
     """Runs a download to its end under a progress bar in megabytes."""
-    with _progress(TextColumn("{task.percentage:>3.0f} %")) as progress:
+    with progress_bar(TextColumn("{task.percentage:>3.0f} %")) as progress:
         task = progress.add_task(what, total=None)
         for got, total in progress_of_bytes:
             progress.update(task, completed=got, total=total or None)
@@ -133,7 +108,7 @@ def download_bar(progress_of_bytes: Iterable[tuple[int, int]], what: str) -> Non
 
 def _show_steps(rows: Iterable[StepRow | EpochRow], name: str, epochs: int) -> list[EpochRow]:
     done: list[EpochRow] = []
-    with _progress(MofNCompleteColumn(), TextColumn("{task.fields[rate]}")) as progress:
+    with progress_bar(MofNCompleteColumn(), TextColumn("{task.fields[rate]}")) as progress:
         task = progress.add_task(name, total=None, rate="")
         for row in rows:
             if isinstance(row, EpochRow):
@@ -154,7 +129,7 @@ def show_training(rows: Iterable[Row], name: str, epochs: int) -> list[EpochRow]
     """
     remaining = iter(rows)
     first: list[Row] = []
-    with _progress(MofNCompleteColumn()) as progress:
+    with progress_bar(MofNCompleteColumn()) as progress:
         task = None
         for row in remaining:
             if isinstance(row, NoteRow):
@@ -193,7 +168,7 @@ def show_runs(news: Iterable[News], jobs: Sequence[Job]) -> dict[str, str]:
     expected = {job.name: job.expected_seconds for job in jobs}
     shares = dict.fromkeys(expected, 0.0)
     failures: dict[str, str] = {}
-    with _progress(TextColumn("{task.percentage:>3.0f} %"), remembered=RUNS_REMEMBERED) as progress:
+    with progress_bar(TextColumn("{task.percentage:>3.0f} %"), remembered=RUNS_REMEMBERED) as progress:
         task = progress.add_task("", total=sum(expected.values()) or 1)
         for item in news:
             shares[item.name] = item.share
@@ -240,20 +215,6 @@ def _line(row: EpochRow, epochs: int) -> str:
     if row.validation_loss is not None and row.validation_accuracy is not None:
         line += f"  validation {row.validation_loss:.4f} nats {row.validation_accuracy:6.2%}"
     return f"{line}  {row.seconds:.1f} s"
-
-
-def _progress(*columns: Any, remembered: float = 30.0) -> Progress:  # noqa: ANN401 - rich's columns and strings
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        *columns,
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=stderr,
-        transient=True,
-        speed_estimate_period=remembered,
-    )
 
 
 class Stopper:

@@ -82,7 +82,7 @@ def colourize(
         return
     if out is None:
         raise typer.BadParameter("a folder for the coloured pictures is needed", param_hint="--out")
-    from .. import console
+    from .. import terminal
     from ..workflow.colouring import colourize_files
     from ..workflow.targets import targets
 
@@ -91,7 +91,7 @@ def colourize(
     at_once = jobs if jobs is not None else min(len(pairs), os.cpu_count() or 1)
     if at_once < 1:
         raise typer.BadParameter(f"{at_once}; expected 1 or more", param_hint="--jobs")
-    results = list(console.watched(colourize_files(pairs, trained, wishes, at_once), len(pairs), "colouring"))
+    results = list(terminal.watched(colourize_files(pairs, trained, wishes, at_once), len(pairs), "colouring"))
     order = {picture: place for place, (picture, _) in enumerate(pairs)}
     _tell(sorted(results, key=lambda result: order[result.picture]), json)
 
@@ -143,7 +143,7 @@ def _show_alternatives(trained: "Trained", pictures: list[Path], where: str, jso
 
 
 def _tell(results: "list[Coloured]", json: bool) -> None:
-    from .. import console
+    from .. import terminal
 
     failed = [{"picture": str(r.picture), "reason": r.reason} for r in results if r.output is None]
     if json:
@@ -152,7 +152,7 @@ def _tell(results: "list[Coloured]", json: bool) -> None:
             for r in results
             if r.output
         ]
-        console.print_json({"pictures": done, "failed": failed})
+        terminal.print_json({"pictures": done, "failed": failed})
     else:
         for result in results:
             if result.output:
