@@ -30,6 +30,13 @@ SURE = 2.0  # nats by which the likeliest class leads: seven times as likely as 
 SURE_SHARE = 1.5  # pixels of unlabelled pictures for one that is labelled
 
 
+def _drawn(count: int, seed: int, epoch: int, flips: bool) -> tuple[torch.Generator, Tensor, Tensor]:
+    """The order of an epoch's pictures and which of them are mirrored; and the generator, for what else is drawn."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order = torch.randperm(count, generator=generator)
+    return generator, order, torch.rand(count, generator=generator) < (0.5 if flips else 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class MapFeed:
     """Whole maps of features, and the loss in the pictures' full resolution, or in that of the features.
@@ -56,9 +63,7 @@ class MapFeed:
         self, batch_size: int, *, seed: int, epoch: int, flips: bool = False, skip: int = 0
     ) -> Iterator[Given]:
         """One epoch's batches of ((features, size), true classes); a mirrored picture's features are cached too."""
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        order = torch.randperm(len(self), generator=generator)
-        mirrored = torch.rand(len(self), generator=generator) < (0.5 if flips else 0.0)
+        _, order, mirrored = _drawn(len(self), seed, epoch, flips)
         for start in range(skip * batch_size, len(self), batch_size):
             chosen = order[start : start + batch_size]
             (features, size), ids = self._given(chosen, mirrored[chosen])
@@ -110,9 +115,7 @@ class CellFeed:
         self, batch_size: int, *, seed: int, epoch: int, flips: bool = False, skip: int = 0
     ) -> Iterator[Given]:
         """One epoch's batches of (features, true classes); a mirrored picture's features are cached too."""
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        order = torch.randperm(len(self), generator=generator)
-        mirrored = torch.rand(len(self), generator=generator) < (0.5 if flips else 0.0)
+        generator, order, mirrored = _drawn(len(self), seed, epoch, flips)
         chosen = torch.randint(len(self.views), (self.steps(batch_size),), generator=generator)
         for step, view in enumerate(chosen.tolist()):
             some = slice(step * batch_size, (step + 1) * batch_size)

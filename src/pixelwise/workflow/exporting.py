@@ -54,11 +54,11 @@ def on_onnx(trained: Trained) -> Trained:
         BadRun: the network cannot be exported.
     """
     model = trained.model
-    network: nn.Module = Cells(model) if isinstance(model, HypercolumnColours) else model
     said = [trained.weights_sha256, trained.plan.model.to_mapping(), __version__, torch.__version__, OPSET]
     name = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
     path = cache_folder() / "onnx" / f"{name}{SUFFIX}"
     if not path.is_file():
+        network: nn.Module = Cells(model) if isinstance(model, HypercolumnColours) else model  # reads the trunk
         export_network(network, 1, path, {"model sha256": trained.weights_sha256})
     engine = OnnxModel(path, reach_of(model))
     if isinstance(model, HypercolumnColours):
