@@ -555,3 +555,18 @@ def test_damaged_files_become_pictures_of_the_size_they_say_or_a_reason(trained,
             with Image.open(item.picture) as said, Image.open(item.output) as made:
                 assert made.size == said.size
     assert 5 < sum(item.output is None for item in done) < 55
+
+
+def test_onnxruntime_colours_alike_and_its_file_is_made_again_if_it_was_damaged(finished, album, tmp_path, own_cache):
+    pytest.importorskip("onnxruntime", reason='needs pip install "pixelwise[onnx]"')
+    command = ("colourize", album, "--run", finished, "--again", "--json", "--out")
+    by_torch = json.loads(ok(*command, tmp_path / "torch"))["pictures"]
+    for attempt in ("new", "kept", "damaged"):
+        by_onnx = json.loads(ok(*command, tmp_path / attempt, "--engine", "onnx"))["pictures"]
+        for one, other in zip(by_torch, by_onnx, strict=True):
+            first, second = (np.array(Image.open(made["output"]).convert("RGB")).astype(int) for made in (one, other))
+            assert abs(first - second).max() <= 3  # a JPEG may turn one level into a few
+        (file,) = (own_cache / "onnx").glob("*.onnx")
+        if attempt == "kept":
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert len(file.read_bytes()) > 1_000_000  # whole again, with its trunk

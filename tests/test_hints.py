@@ -22,6 +22,7 @@ from pixelwise.hints import (
     grid,
     joined,
     load_hints,
+    outside,
     placed,
     region_seeds,
     said,
@@ -184,6 +185,18 @@ def test_a_hint_covers_the_pixels_that_its_radius_reaches_and_later_hints_lie_ov
         assert found.runs[:, 0].tolist() == sorted(found.runs[:, 0].tolist())
         expected = [chroma_of(one.colour).tolist() for one in hints]
         assert torch.equal(found.chromas, torch.tensor(expected).reshape(-1, 2))
+
+
+@settings(deadline=None, max_examples=150)
+@given(some_lines, st.integers(1, 21), st.integers(1, 21), st.integers(1, 9), st.integers(1, 9), st.randoms())
+def test_nothing_is_said_of_pixels_in_some_cells_and_all_else_stays(lines, h, w, rows, columns, random):
+    found = said(within(lines, (h, w)), (h, w))
+    cells = torch.tensor([[random.random() < 0.5 for _ in range(columns)] for _ in range(rows)])
+    left = outside(found, cells)
+    here = [[bool(cells[y * rows // h, x * columns // w]) for x in range(w)] for y in range(h)]
+    assert (drawn(left) == np.where(here, -1, drawn(found))).all()
+    assert left.runs[:, 0].tolist() == sorted(left.runs[:, 0].tolist())
+    assert torch.equal(left.chromas, found.chromas)
 
 
 def test_no_radius_is_one_pixel_and_a_radius_a_disc():

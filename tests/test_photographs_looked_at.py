@@ -22,7 +22,7 @@ from pixelwise.models import hypercolumn
 from pixelwise.models.build import build_model
 from pixelwise.models.colour_hypercolumn import HypercolumnColours
 from pixelwise.predict.colour import colourize
-from pixelwise.predict.photograph import as_seen, chroma_of, look, painted, painted_deep, uncertainty_of
+from pixelwise.predict.photograph import allowed, as_seen, chroma_of, look, painted, painted_deep, uncertainty_of
 from pixelwise.runs import Run
 
 K = 12
@@ -191,6 +191,16 @@ def test_a_locked_class_is_not_changed_by_a_hint_on_it(chromas, looked, photo):
     assert torch.equal(kept[:, likeliest == locked], without[:, likeliest == locked])
     assert not torch.equal(free[:, likeliest == locked], without[:, likeliest == locked])
     assert not torch.equal(kept, without)  # what is not locked follows the hint
+
+    unlocked = allowed(hints, looked, chromas, dials)
+    assert allowed(hints, looked, chromas, Dials()) is hints
+    made, unhinted, over = (painted(photo, without, looked.guide, h) for h in (unlocked, None, hints))
+    y, x = (torch.arange(side) * cells // side for side, cells in zip(photo.shape[1:], likeliest.shape, strict=True))
+    under_lock = (likeliest == locked)[y][:, x]
+    assert torch.equal(made[:, under_lock], unhinted[:, under_lock])
+    assert not torch.equal(over[:, under_lock], unhinted[:, under_lock])
+    assert torch.equal(made[:, ~under_lock], over[:, ~under_lock])
+    assert not torch.equal(made, unhinted)
 
 
 def test_a_hint_outside_of_the_photograph_is_refused(photo):

@@ -4,7 +4,7 @@ A hint says hue and chroma; the lightness stays the picture's.
 """
 
 from .grid import Seeds, joined, region_seeds, seeds, spread
-from .pixels import Hint, Hints, Said, load_hints, placed, said, scaled
+from .pixels import Hint, Hints, Said, load_hints, outside, placed, said, scaled
 
 __all__ = [
     "Hint",
@@ -13,6 +13,7 @@ __all__ = [
     "Seeds",
     "joined",
     "load_hints",
+    "outside",
     "placed",
     "region_seeds",
     "said",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ..classes.oklab import chromas_of
@@ -129,11 +129,36 @@ def said(hints: Sequence[Hint], size: tuple[int, int]) -> Said:
             )
         seen = uncovered(under, taken)
         taken = np.concatenate([taken, seen])
-        rows, first = np.divmod(seen[:, 0], stride)
-        runs.append(np.stack([rows, first, seen[:, 1] - rows * stride, np.full_like(rows, number)], axis=1))
-    found = np.concatenate(runs)
+        runs.append(_with_rows(seen, stride, number))
     colours = torch.tensor([list(bytes.fromhex(hint.colour[1:])) for hint in hints], dtype=torch.uint8)
-    return Said(size, torch.from_numpy(found[np.lexsort(found.T[1::-1])]), chromas_of(colours.reshape(-1, 3)))
+    return Said(size, _in_order(runs), chromas_of(colours.reshape(-1, 3)))
+
+
+def _with_rows(runs: np.ndarray, stride: int, number: int) -> np.ndarray:
+    """Runs of positions as `Said` has them."""
+    rows, first = np.divmod(runs[:, 0], stride)
+    return np.stack([rows, first, runs[:, 1] - rows * stride, np.full_like(rows, number)], axis=1)
+
+
+def _in_order(runs: Sequence[np.ndarray]) -> Int64[Tensor, "m 4"]:
+    found = np.concatenate(runs)
+    return torch.from_numpy(found[np.lexsort(found.T[1::-1])])
+
+
+def outside(said: Said, cells: Bool[Tensor, "gh gw"]) -> Said:
+    """The same hints without the pixels that lie in some cells of a grid over the picture."""
+    (height, width), (rows, columns), stride = said.size, cells.shape, said.size[1] + 1
+    edges = (cells.int().diff(dim=1, prepend=torch.zeros(rows, 1), append=torch.zeros(rows, 1)) != 0).nonzero()
+    ends = torch.stack([edges[:, 0], -(-edges[:, 1] * width // columns)], dim=1).view(-1, 2, 2)  # of runs of cells
+    touched = torch.from_numpy(np.unique(said.runs[:, 0].numpy()))
+    row, run = (touched[:, None] * rows // height == ends[:, 0, 0]).nonzero().T
+    taken = touched[row, None] * stride + ends[run, :, 1]
+    kept = [np.empty((0, 4), np.int64)]
+    for number in range(len(said.chromas)):
+        own = said.runs[said.runs[:, 3] == number]
+        left = uncovered((own[:, :1] * stride + own[:, 1:3]).numpy(), taken.numpy())
+        kept.append(_with_rows(left, stride, number))
+    return Said(said.size, _in_order(kept), said.chromas)
 
 
 def placed(chroma_rows: Float[Tensor, "2 r w"], first_row: int, said: Said) -> Float[Tensor, "2 r w"]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt16
+from jaxtyping import Bool, Float, UInt16
 from PIL import Image
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from ..classes.chroma import ChromaPalette
 from ..classes.dials import Dials, class_of, decided, swapped
 from ..classes.oklab import deep_light_of, deep_pixels_of, light_of, pixels_of
 from ..data.images import to_image, to_tensor
-from ..hints import Said, placed, seeds, spread
+from ..hints import Said, outside, placed, seeds, spread
 from ..models.answer import logits_of
 from ..models.colour_hypercolumn import Cells, HypercolumnColours
 from ..shapes import Rgb, RgbOfAnySize
@@ -83,17 +83,31 @@ def chroma_of(
         palette: its classes.
         shares: of these in the training pictures.
         dials: how answers become colours.
-        hinted: what hints say of the photograph's pixels.
+        hinted: what hints say of the photograph's pixels; of locked ones it is not heard.
     """
     probabilities = decided(looked.logits.unsqueeze(0), palette, shares, dials)
     chroma = swapped(palette, dials.swapped).mean_chroma(probabilities)[0]
     if hinted is None:
         return chroma
-    cells = (looked.logits.shape[1], looked.logits.shape[2])
-    likeliest, locked = looked.logits.argmax(dim=0), torch.zeros(cells, dtype=torch.bool)
+    locked = locked_cells(looked, palette, dials)
+    sown = seeds(hinted, (locked.shape[0], locked.shape[1]))
+    return spread(looked.light, chroma, sown, looked.logits.softmax(dim=0), locked)
+
+
+def locked_cells(looked: Looked, palette: ChromaPalette, dials: Dials) -> Bool[Tensor, "gh gw"]:
+    """The cells that no hint may change: those whose likeliest class is locked."""
+    likeliest = looked.logits.argmax(dim=0)
+    locked = torch.zeros_like(likeliest, dtype=torch.bool)
     for colour in dials.locked:
         locked |= likeliest == class_of(palette, colour)
-    return spread(looked.light, chroma, seeds(hinted, cells), looked.logits.softmax(dim=0), locked)
+    return locked
+
+
+def allowed(hinted: Said | None, looked: Looked, palette: ChromaPalette, dials: Dials) -> Said | None:
+    """What hints say of pixels whose colour is not locked."""
+    if hinted is None or not dials.locked:
+        return hinted
+    return outside(hinted, locked_cells(looked, palette, dials))
 
 
 def uncertainty_of(

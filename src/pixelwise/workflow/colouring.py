@@ -18,8 +18,9 @@ from ..data.images import FORMATS, KEEP_ALPHA, Picture, open_picture, read_notes
 from ..errors import BadData, BadPicture, BadSetting, PixelwiseError
 from ..hints import Hint, Hints, said
 from ..models.colour_hypercolumn import HypercolumnColours
+from ..models.hypercolumn import SHA256 as TRUNK_SHA256
 from ..predict.colour import colourize
-from ..predict.photograph import Looked, chroma_of, look, painted, painted_deep, uncertainty_of
+from ..predict.photograph import Looked, allowed, chroma_of, look, painted, painted_deep, uncertainty_of
 from ..predict.uncertainty import uncertainty_shown
 from ..shapes import Rgb
 from .finished import Trained
@@ -164,6 +165,7 @@ def _coloured(
         return target
     hinted = said(hints, (opened.rgb.shape[1], opened.rgb.shape[2])) if hints else None
     looked = look(model, palette, opened.rgb)
+    hinted = allowed(hinted, looked, palette, wishes.dials)
     chroma = chroma_of(looked, palette, shares, wishes.dials, hinted)
     if deep is None:
         save_picture(target, painted(opened.rgb, chroma, looked.guide, hinted), opened.alpha, notes=notes, like=opened)
@@ -194,6 +196,7 @@ def notes_of(trained: Trained, dials: Dials, hints: Sequence[Hint]) -> dict[str,
         "Software": f"pixelwise {__version__}",
         "model": trained.plan.model.name,
         "model sha256": trained.weights_sha256,
+        **({"trunk sha256": TRUNK_SHA256} if isinstance(trained.model, HypercolumnColours) else {}),
         "palette": f"{len(trained.palette)} classes in {trained.palette.space}",
         "palette sha256": trained.palette.sha256,
         "vividness": f"{dials.vividness:g}",

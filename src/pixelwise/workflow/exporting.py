@@ -10,7 +10,7 @@ from torch import nn
 
 from .. import __version__
 from ..download import cache_folder
-from ..errors import BadSetting
+from ..errors import BadRun, BadSetting
 from ..models.colour_hypercolumn import Cells, HypercolumnColours
 from ..onnx_files import OPSET, Exported, OnnxModel, export_network
 from ..predict.colour import reach_of
@@ -47,7 +47,7 @@ def export_run(folder: Path, out: Path) -> Exported:
 
 
 def on_onnx(trained: Trained) -> Trained:
-    """The same run, answered by onnxruntime; its file is made once and kept in pixelwise's cache folder.
+    """The same run, answered by onnxruntime; its file is made once, and again if it was damaged, in the cache folder.
 
     Raises:
         BadSetting: onnx or onnxruntime is not installed.
@@ -57,11 +57,20 @@ def on_onnx(trained: Trained) -> Trained:
     said = [trained.weights_sha256, trained.plan.model.to_mapping(), __version__, torch.__version__, OPSET]
     name = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
     path = cache_folder() / "onnx" / f"{name}{SUFFIX}"
-    if not path.is_file():
+    engine = _kept(path, reach_of(model))
+    if engine is None:
         network: nn.Module = Cells(model) if isinstance(model, HypercolumnColours) else model  # reads the trunk
         export_network(network, 1, path, {"model sha256": trained.weights_sha256})
-    engine = OnnxModel(path, reach_of(model))
+        engine = OnnxModel(path, reach_of(model))
     if isinstance(model, HypercolumnColours):
         model.__dict__["engine"] = engine
         return trained
     return replace(trained, model=engine)
+
+
+def _kept(path: Path, reach: int | None) -> OnnxModel | None:
+    """What was made before, if it is there and whole."""
+    try:
+        return OnnxModel(path, reach) if path.is_file() else None
+    except BadRun:  # damaged: to be made again
+        return None
