@@ -431,7 +431,7 @@ def slow_distance(cost, start):
 
 @pytest.mark.parametrize("k", [None, 3])
 def test_two_hints_are_mixed_by_their_distances_as_the_formulas_say(k, monkeypatch):
-    monkeypatch.setattr(grid, "median_filter", lambda values, *_, **__: values)
+    monkeypatch.setattr("scipy.ndimage.median_filter", lambda values, *_, **__: values)
     size = (6, 7)
     light, chroma, probabilities = picture(3, size, k)
     light, cells = light * 0.3, ((1, 2), (4, 5))

@@ -37,7 +37,7 @@ def test_the_page_stands_alone_and_describes_its_pictures(demo):
     assert not re.search(r"""(src|href)=["'](?!data:)""", html)
     assert "http" not in re.sub(r"data:[^\"]*", "", html)
     images = re.findall(r'<img src="data:image/(?:png|jpeg);base64,[^"]+" alt="([^"]*)">', html)
-    assert len(images) == 2 * 3 + 1 + 1 + 3 * 3  # photographs, gallery, one curve, strokes and their masks
+    assert len(images) == 3 * 4 + 1 + 1 + 3 * 3  # photographs, gallery, one curve, strokes and their masks
     assert all(images)
     assert {path.name for path in out.iterdir()} == {
         "index.html",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
-from scipy.ndimage import label
 from torch import Tensor
 
 from .classes.chroma import ChromaPalette
@@ -37,6 +36,8 @@ def region_at(ids: UInt8[Tensor, "h w"], row: int, column: int) -> Bool[Tensor, 
     Raises:
         BadData: there is no such cell.
     """
+    from scipy.ndimage import label  # a third of a second to load, which colouring alone does not wait for
+
     h, w = ids.shape
     if not (0 <= row < h and 0 <= column < w):
         raise BadData(f"row {row}, column {column} is no cell of a grid of {h} rows and {w} columns; both begin at 0")

@@ -6,16 +6,17 @@ colorization using chrominance blending" (https://doi.org/10.1109/TIP.2005.86423
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
-from scipy.ndimage import median_filter
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 
 from .pixels import Said
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 RUNS_AT_ONCE = 1 << 12  # bounds the tables of what share of a cell lies under a run
 
@@ -117,6 +118,9 @@ def spread(
         probabilities: of the network's classes; where they change is then an edge, instead of where chroma does.
         locked: cells that no hint changes, nor passes, even one that lies on them.
     """
+    from scipy.ndimage import median_filter  # a third of a second to load, which pictures without hints do not wait for
+    from scipy.sparse.csgraph import dijkstra
+
     shape, which = light.shape, seeds.which.flatten().numpy()
     seen = median_filter(light.double().numpy(), 3, mode="nearest").ravel()  # an edge stays, texture is no obstacle
     answer = chroma.double().numpy().reshape(2, -1)
@@ -145,8 +149,10 @@ def spread(
 
 def _ways(
     shape: Sequence[int], light: np.ndarray, answer: np.ndarray, probabilities: np.ndarray | None, free: np.ndarray
-) -> csr_array:
+) -> "csr_array":
     """How far it is from each cell to its eight neighbours, by squares, so that one edge is farther than a slope."""
+    from scipy.sparse import csr_array
+
     cells = np.arange(light.size).reshape(shape)
     one, other = (np.concatenate([cells[pair[i]].ravel() for pair in NEIGHBOURS]) for i in (0, 1))
     across = cells.size * 2 - sum(shape)  # the pairs that share a side come first

@@ -21,16 +21,20 @@ def folded(segmenter: Segmenter) -> Segmenter:
 
     Where folding would change what the network says, as when a convolution's output is used twice, it is left out.
     """
-    plain = copy.deepcopy(segmenter).eval().requires_grad_(False)
-    quick = copy.deepcopy(plain)
+    quick = _frozen_copy(segmenter)
     seen = torch.rand(1, 3, PROBE, PROBE, generator=torch.Generator().manual_seed(0))
     try:
-        for convolution, norm in dict.fromkeys(_pairs(quick, seen)):
+        plain, pairs = _looked_at_noting_pairs(quick, seen)
+        for convolution, norm in dict.fromkeys(pairs):
             _fold(quick, convolution, norm)
-        same = _alike(_looked_at(plain, seen), _looked_at(quick, seen))
+        same = _alike(plain, _looked_at(quick, seen))
     except (RuntimeError, AttributeError, TypeError):  # someone's own network may be built in any way
         same = False
-    return (quick if same else plain).to(memory_format=torch.channels_last)
+    return (quick if same else _frozen_copy(segmenter)).to(memory_format=torch.channels_last)
+
+
+def _frozen_copy(segmenter: Segmenter) -> Segmenter:
+    return copy.deepcopy(segmenter).eval().requires_grad_(False)
 
 
 def _looked_at(model: Segmenter, seen: Tensor) -> Features:
@@ -45,8 +49,8 @@ def _alike(one: Features, other: Features) -> bool:
     )
 
 
-def _pairs(model: Segmenter, seen: Tensor) -> list[tuple[str, str]]:
-    """The names of convolutions and of the BatchNorms that read them, found in one run."""
+def _looked_at_noting_pairs(model: Segmenter, seen: Tensor) -> tuple[Features, list[tuple[str, str]]]:
+    """Features, and the names of convolutions and of the BatchNorms that read them, found in one run."""
     made: dict[int, str] = {}
     alive: list[Tensor] = []  # so that no two tensors have one id
     pairs: list[tuple[str, str]] = []
@@ -67,11 +71,11 @@ def _pairs(model: Segmenter, seen: Tensor) -> list[tuple[str, str]]:
 
             hooks.append(module.register_forward_pre_hook(read))
     try:
-        _looked_at(model, seen)
+        features = _looked_at(model, seen)
     finally:
         for hook in hooks:
             hook.remove()
-    return pairs
+    return features, pairs
 
 
 def _fold(model: Segmenter, convolution: str, norm: str) -> None:
