@@ -17,7 +17,7 @@ FLOORS = [
     "weights",
     "classes",
     "losses data models counts picture_metrics segment_metrics",
-    "freeze onnx_files",
+    "freeze onnx_files averaging schedule",
     "accounting",
     "features",
     "feeds strokes hints alternatives",

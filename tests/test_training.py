@@ -1,5 +1,6 @@
 """The loop learns, repeats itself, resumes bit for bit, counts a short last batch right, and stops on nonsense."""
 
+import copy
 import dataclasses
 import math
 
@@ -11,8 +12,10 @@ from pixelwise.config import TrainSettings
 from pixelwise.data.batches import Encoded, PictureFeed
 from pixelwise.data.pictures import Pictures
 from pixelwise.errors import BadRun, Diverged
+from pixelwise.evaluate.pixels import count_feed
 from pixelwise.models.cnn import Cnn
-from pixelwise.train import EpochRow, StepRow, Training, best_epoch, fit, learning_rate_at
+from pixelwise.schedule import learning_rate_at
+from pixelwise.train import EpochRow, StepRow, Training, best_epoch, fit
 
 CPU = torch.device("cpu")
 
@@ -54,9 +57,11 @@ def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(palette, data
 
 
 @pytest.mark.parametrize("stop_after", range(1, 9))
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
-def test_a_run_stopped_after_any_step_resumes_to_the_same_bits(palette, data, stop_after, optimizer):
-    settings = TrainSettings(epochs=2, batch_size=3, schedule="one_cycle", flips=True, optimizer=optimizer)
+@pytest.mark.parametrize(("optimizer", "averaging"), [("adam", 0.0), ("adamw", 0.0), ("adamw", 8.0)])
+def test_a_run_stopped_after_any_step_resumes_to_the_same_bits(palette, data, stop_after, optimizer, averaging):
+    settings = TrainSettings(
+        epochs=2, batch_size=3, schedule="one_cycle", flips=True, optimizer=optimizer, averaging=averaging
+    )
     unbroken = training_of(settings)
     expected = without_seconds(rows_of(unbroken, palette, data, data))
     broken = training_of(settings)
@@ -71,6 +76,35 @@ def test_a_run_stopped_after_any_step_resumes_to_the_same_bits(palette, data, st
     assert without_seconds(resumed.rows) == expected
     for name, tensor in unbroken.tensors().items():
         assert torch.equal(tensor, resumed.tensors()[name]), name
+
+
+@pytest.mark.parametrize("eta", [0.5, 8.0])
+def test_averaged_weights_are_the_weighted_mean_that_the_paper_defines(palette, data, eta):
+    training = training_of(TrainSettings(epochs=2, batch_size=3, averaging=eta))
+    initial = copy.deepcopy(training.model)
+    seen = []
+    for row in fit(training, data, data, CPU):
+        if isinstance(row, StepRow):
+            seen.append({name: t.clone() for name, t in training.model.state_dict().items()})
+    shares = [(eta + 1) / (t + eta) for t in range(1, len(seen) + 1)]
+    weights = [share * math.prod(1 - later for later in shares[t + 1 :]) for t, share in enumerate(shares)]
+    assert len(seen) > 4
+    assert shares[0] == 1  # nothing is left of where training began
+    assert sum(weights) == pytest.approx(1)
+    for name, mean in training.result.named_parameters():
+        torch.testing.assert_close(mean, sum(w * state[name] for w, state in zip(weights, seen, strict=True)))
+    assert not any(torch.equal(a, b) for a, b in zip(training.result.parameters(), initial.parameters(), strict=True))
+
+
+def test_averaged_weights_are_what_is_measured_and_without_averaging_the_latest_are(palette, data):
+    averaged = training_of(TrainSettings(epochs=2, batch_size=3, averaging=4.0))
+    latest = training_of(TrainSettings(epochs=2, batch_size=3))
+    last, other = (rows_of(t, palette, data, data)[-1] for t in (averaged, latest))
+    assert latest.result is latest.model
+    assert all(torch.equal(a, b) for a, b in zip(averaged.model.parameters(), latest.model.parameters(), strict=True))
+    assert last.train_loss == other.train_loss  # averaging does not disturb what is trained
+    assert last.validation_loss == count_feed(averaged.result, data).cross_entropy
+    assert last.validation_loss != other.validation_loss
 
 
 def test_dropout_resumes_to_the_same_bits_and_leaves_others_random_numbers_alone(palette, data):

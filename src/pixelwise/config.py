@@ -187,6 +187,9 @@ class TrainSettings(Settings):
     flips: bool = False  # mirror each picture left to right with probability 1/2
     zooms: tuple[float, ...] = (1.0,)  # enlargements of photographs, of which each batch is shown one
     precision: Literal["float32", "bfloat16"] = "float32"  # of the convolutions; weights stay in float32
+    averaging: float = (
+        0.0  # weights are averaged over about the last 1 / averaging of all steps; 0: the last ones count
+    )
     keep: Literal["best", "last"] = "best"  # the epoch of lowest validation loss, if anything is kept for validation
     patience: int = 0  # epochs without a lower validation loss after which training ends; 0: it never does
     seed: int = 0  # of the weights, the order of the pictures and the flips
@@ -201,5 +204,6 @@ class TrainSettings(Settings):
         self._need(all(0 <= w <= LARGEST for w in weights), "class_weights", "numbers of 0 or more")
         self._need(not weights or max(weights) > 0, "class_weights", "one weight above 0 at least")
         self._need(len(self.zooms) > 0 and all(0.25 <= z <= 4 for z in self.zooms), "zooms", "0.25 to 4 each")
+        self._need(0 <= self.averaging <= LARGEST, "averaging", "0 or more, at most 1e38")
         self._need(0 <= self.patience <= 1_000_000, "patience", "0 or more epochs")
         self._need(0 <= self.seed < 2**31, "seed", "0 or more, below 2^31")

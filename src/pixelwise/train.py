@@ -7,7 +7,7 @@ learning rate on the step alone.
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .averaging import Average
 from .classes.labels import VOID
 from .config import TrainSettings
 from .data.batches import Feed
@@ -22,11 +23,9 @@ from .errors import BadRun, BadSetting, Diverged
 from .evaluate.pixels import count_feed
 from .losses import loss_of
 from .models.answer import moved
+from .schedule import learning_rate_at
 
-WARM_SHARE = 0.2  # of a one-cycle schedule's steps, spent on the way up
-WARM_START = 25  # the first rate is the highest divided by this
 CURVED_STEPS = 25  # of L-BFGS in one epoch
-WARM_END = 10_000  # the last rate is the first divided by this
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,12 @@ class Training:
         self.position = Position()
         self.rows: list[EpochRow] = []
         self.optimizer = _optimizer(model, settings)
+        self.average = Average(model, settings.averaging) if self.optimizer and settings.averaging else None
+
+    @property
+    def result(self) -> nn.Module:
+        """What the training has come to: the averaged weights where they are averaged, else the latest."""
+        return self.average.model if self.average else self.model
 
     @property
     def finished(self) -> bool:
@@ -93,8 +98,10 @@ class Training:
         return idle or self.position.epoch > self.settings.epochs
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor of the model and the optimizer, by name."""
+        """Every tensor of the model, of its average and of the optimizer, by name."""
         named = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        if self.average:
+            named |= {f"average.{name}": tensor for name, tensor in self.average.model.state_dict().items()}
         remembering = self.optimizer if not isinstance(self.optimizer, torch.optim.LBFGS) else None
         for index, state in (remembering.state_dict()["state"] if remembering else {}).items():
             named |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
@@ -110,20 +117,25 @@ class Training:
         Raises:
             BadRun: they belong to another model or are not what those methods gave.
         """
-        model = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
         state: dict[int, dict[str, Tensor]] = {}
         try:
             for name, tensor in tensors.items():
                 if name.startswith("optimizer."):
                     _, index, key = name.split(".")
                     state.setdefault(int(index), {})[key] = tensor
-            self.model.load_state_dict(model)
+            self.model.load_state_dict(_below("model.", tensors))
+            if self.average:
+                self.average.model.load_state_dict(_below("average.", tensors))
             if self.optimizer and state:
                 self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
             self.position = Position(**progress["position"])
             self.rows = [EpochRow(**row) for row in progress["rows"]]
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise BadRun(f"the checkpoint does not fit this model and these settings ({error})") from None
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def fit(training: Training, train: Feed, validation: Feed | None, device: torch.device) -> Iterator[StepRow | EpochRow]:
@@ -156,6 +168,8 @@ def fit(training: Training, train: Feed, validation: Feed | None, device: torch.
                     f"lower learning_rate ({settings.learning_rate}) and train again in a new folder"
                 )
             at.step += 1
+            if training.average:
+                training.average.take(training.model, (at.epoch - 1) * steps + at.step)
             labelled = int((truth != VOID).sum())
             at.pixels += labelled
             at.loss_sum += loss * labelled  # by pixels, since the last batch may be short
@@ -173,26 +187,6 @@ def best_epoch(rows: Sequence[EpochRow]) -> int | None:
     """The epoch of lowest validation loss, the first of equals; None where nothing was kept for validation."""
     measured = [(row.validation_loss, row.epoch) for row in rows if row.validation_loss is not None]
     return min(measured)[1] if measured else None
-
-
-def learning_rate_at(step: int, steps: int, settings: TrainSettings) -> float:
-    """The rate of a step, counted from 0.
-
-    `one_cycle` rises from 1/25 of `learning_rate` to all of it over the first fifth of the steps, then falls to nearly
-    nothing, both along half a cosine (Smith and Topin 2018).
-    """
-    highest = settings.learning_rate
-    if settings.schedule == "constant":
-        return highest
-    lowest = highest / WARM_START
-    peak = max(1.0, WARM_SHARE * steps) - 1
-    if step <= peak:
-        return _cosine(lowest, highest, step / peak if peak > 0 else 1.0)
-    return _cosine(highest, lowest / WARM_END, (step - peak) / max(1.0, steps - 1 - peak))
-
-
-def _cosine(start: float, end: float, way: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * way)) / 2
 
 
 def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer | None:
@@ -283,7 +277,7 @@ def _precision(settings: TrainSettings, device: torch.device) -> AbstractContext
 
 def _epoch_row(training: Training, validation: Feed | None, rate: float, start: float) -> EpochRow:
     at = training.position
-    counts = count_feed(training.model, validation) if validation else None
+    counts = count_feed(training.result, validation) if validation else None
     return EpochRow(
         epoch=at.epoch,
         train_loss=at.loss_sum / max(1, at.pixels),

@@ -31,6 +31,7 @@ Schedule = Annotated[str | None, typer.Option(help="constant or one_cycle.")]
 Flips = Annotated[bool | None, typer.Option("--flips/--no-flips", help="Mirror pictures at random.")]
 Zooms = Annotated[str | None, typer.Option(help="Enlargements to learn photographs at, such as 1,1.5. [1]")]
 Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16.")]
+Averaging = Annotated[float | None, typer.Option(help="Average weights over about the last 1/x of all steps; 0: not.")]
 Keep = Annotated[str | None, typer.Option(help="The epoch that is best on validation, or the last. [best]")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or mps.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, if there is one.")]
@@ -70,6 +71,7 @@ def train_colour(
     flips: Flips = None,
     zooms: Zooms = None,
     precision: Precision = None,
+    averaging: Averaging = None,
     keep: Keep = None,
     seed: Seed = None,
     device: Device = "cpu",
@@ -86,7 +88,7 @@ def train_colour(
     shown = {"input_scale": input_scale, "input_shift": input_shift, "input_padding": input_padding}
     connections = None if skips is None else tuple(name for name in skips.split(",") if name not in ("", "none"))
     steps = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "schedule": schedule}
-    rule = {"optimizer": optimizer, "weight_decay": weight_decay, "precision": precision}
+    rule = {"optimizer": optimizer, "weight_decay": weight_decay, "precision": precision, "averaging": averaging}
     training = given({**steps, **rule, "flips": flips, "zooms": _zooms(zooms), "keep": keep, "seed": seed})
     _train(
         out, palette, resume, device, json, (model, pictures, given({**sizes, **shown, "skips": connections}), training)

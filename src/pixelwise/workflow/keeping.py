@@ -79,7 +79,7 @@ def kept(
         begin = time.perf_counter()
         stop = stopping()
         if isinstance(row, EpochRow) and keeps_best(training) and best_epoch(training.rows) == row.epoch:
-            run.save_best(training.model)  # before the checkpoint: a kill between the two only repeats some steps
+            run.save_best(training.result)  # before the checkpoint: a kill between the two only repeats some steps
         if stop or isinstance(row, EpochRow) or begin - last > cost / CHECKPOINT_SHARE:
             run.save_checkpoint(training)
             last, cost = time.perf_counter(), time.perf_counter() - begin

@@ -162,6 +162,8 @@ def _end(run: Run, training: Training, model: Segmenter) -> None:
     """The weights that the run ends with, in the network."""
     if keeps_best(training):
         run.take_best(training.model)
+    elif training.average:
+        training.model.load_state_dict(training.result.state_dict())
     if isinstance(training.model, Head):
         model.last = training.model.finished()
     model.cpu()

@@ -76,7 +76,7 @@ def train_colour(
             steps = fit(training, PictureFeed(palette, parts[0]), PictureFeed(palette, parts[1]), device)
         yield from kept(run, training, steps, stopping)
     if not run.finished:
-        run.finish(training.model, best=keeps_best(training))
+        run.finish(training.result, best=keeps_best(training))
     _finish(run, data)
 
 
