@@ -23,13 +23,13 @@ from pixelwise.files import write_json
 from pixelwise.runs import Run
 
 MODEL = "hypercolumn_efficientnet_lite0"
-EPOCHS = 12
+EPOCHS = 8
 ZOOMS = (1.0, 1.5)
 RECEIPTS = ("palette.json", "lookup.safetensors", "environment.json")
 
 
 def plan_of(split: Path, seed: int) -> Plan:
-    """`pixelwise train colour --data folder --model hypercolumn_efficientnet_lite0 --epochs 12 --zooms 1,1.5`."""
+    """`pixelwise train colour --data folder --model hypercolumn_efficientnet_lite0 --epochs 8 --zooms 1,1.5`."""
     data = {"name": "folder", "root": str(split)}
     return Plan.from_given(MODEL, data, {}, {"seed": seed, "epochs": EPOCHS, "zooms": ZOOMS})
 
@@ -37,6 +37,8 @@ def plan_of(split: Path, seed: int) -> Plan:
 def trained(split: Path, runs: Path, seed: int) -> Run:
     """A finished run, taken or trained; all seeds have the palette of seed 0."""
     run, plan = Run(runs / f"photographs-seed{seed}"), plan_of(split, seed)
+    if run.finished:
+        return run
     palette = runs / "photographs-seed0" / "palette.json" if seed else None
     show_training(train_colour(plan, run.folder, palette_file=palette, resume=True), f"seed {seed}", plan.train.epochs)
     return run
@@ -78,7 +80,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--out", type=Path, default=Path("src/pixelwise/colourizer"))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=4)
     given = parser.parse_args()
     split = given.runs / "photographs"
     pictures = split_photographs(given.root, split)

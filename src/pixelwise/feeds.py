@@ -19,6 +19,7 @@ from .data.batches import Encoded, Given
 from .data.pictures import Pictures
 from .errors import BadData
 from .features import FeatureCache
+from .models.colour_hypercolumn import grey_of_cells
 from .models.head import Head
 from .models.segmenter import at_pixels, stacked
 
@@ -88,7 +89,7 @@ class MapFeed:
 
 @dataclass(frozen=True, eq=False)
 class CellFeed:
-    """Whole maps of features of what a class set shows, and the class of one pixel of each of their cells.
+    """Whole maps of features of what a class set shows, and the grey and the class of one pixel of each of their cells.
 
     In training that pixel is drawn anew each time: so a cell learns the shares of all its pixels' classes, in the time
     that one pixel takes. Measured is the pixel in the middle. Where there are several views of the pictures, each batch
@@ -114,7 +115,7 @@ class CellFeed:
     def shuffled(
         self, batch_size: int, *, seed: int, epoch: int, flips: bool = False, skip: int = 0
     ) -> Iterator[Given]:
-        """One epoch's batches of (features, true classes); a mirrored picture's features are cached too."""
+        """One epoch's batches of ((features, grey of a pixel in each cell, mean grey of the cells), true classes)."""
         generator, order, mirrored = _drawn(len(self), seed, epoch, flips)
         chosen = torch.randint(len(self.views), (self.steps(batch_size),), generator=generator)
         for step, view in enumerate(chosen.tolist()):
@@ -131,15 +132,17 @@ class CellFeed:
             yield self._given(chosen, torch.zeros(len(chosen), dtype=torch.bool), middle)
 
     def _given(self, chosen: Tensor, mirror: Tensor, places: Float[Tensor, "2 _ _"], view: int = 0) -> Given:
-        """Features, and the classes of the pixels at some places, 0 to 1, in each cell."""
+        """Features, and grey and classes of the pixels at some places, 0 to 1, in each cell."""
         pixels, ids, (cache, cells) = self.encoded.pictures.pixels[chosen], self.encoded.ids[chosen], self.views[view]
-        shown = self.classes.grey_shown(torch.where(mirror.view(-1, 1, 1, 1), pixels.flip(3), pixels))
+        shown = self.classes.grey_shown(torch.where(mirror.view(-1, 1, 1, 1), pixels.flip(3), pixels)).contiguous()
+        grey = shown[:, :1] / 255
         ids = torch.where(mirror.view(-1, 1, 1), ids.flip(2), ids)
         rows, columns = (
             ((torch.arange(count).view(shape) + place) * (length / count)).long().clamp(max=length - 1)
             for count, shape, place, length in zip(cells, ((-1, 1), (1, -1)), places, ids.shape[1:], strict=True)
         )
-        return (cache.read(shown.contiguous()),), ids[:, rows, columns]
+        of_cells = grey_of_cells(grey, cells)[:, 0]
+        return (cache.read(shown), grey[:, 0, rows, columns], of_cells), ids[:, rows, columns]
 
 
 @dataclass(frozen=True, eq=False)

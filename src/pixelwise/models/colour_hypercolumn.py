@@ -6,6 +6,9 @@ size what the trunk says there (Lin et al. 2017, "Feature Pyramid Networks for O
 al. 2016, "Learning Representations for Automatic Colorization", who stack the maps instead), and answers at a quarter
 of the picture's size: chroma needs no more (docs/log.md).
 
+What is within a cell differs in light, and light alone says something of chroma: black and white have none. So each
+pixel's answer is its cell's, corrected by how far the pixel is lighter or darker than the cell.
+
 Only the head is trained, and only the head is kept in a run. The trunk is official; if a byte of it differs, it is
 refused.
 """
@@ -26,7 +29,29 @@ from .lookup import GreyTable
 from .segmenter import Features, Segmenter, Size, enlarged
 
 STRIDE = 4  # pixels between two answers
+KNOTS = 17  # of the light's correction, from black to white
 DROPPED = 0.2  # share of the coarse maps' channels that are left out at random while training
+
+
+class ByLight(nn.Module):
+    """What light alone adds to the logits: for each class a line from knot to knot, from black to white.
+
+    Args:
+        k: classes.
+    """
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.knots = nn.Parameter(torch.zeros(k, KNOTS))
+
+    def forward(self, grey: Float[Tensor, "n h w"]) -> Float[Tensor, "n k h w"]:
+        """Logits of the grey, 0 to 1, of some pixels."""
+        place = grey.clamp(0, 1) * (KNOTS - 1)
+        below = place.long().clamp(max=KNOTS - 2)
+        table = self.knots.T.contiguous()
+        lower, upper = F.embedding(below, table), F.embedding(below + 1, table)
+        made: Tensor = lower + (place - below).unsqueeze(-1) * (upper - lower)
+        return made.permute(0, 3, 1, 2)
 
 
 class ChromaHead(nn.Module):
@@ -49,6 +74,7 @@ class ChromaHead(nn.Module):
         self.look_coarsest, self.look_middle, self.look_fine = (_looking(width) for _ in range(3))
         self.drop = nn.Dropout2d(DROPPED)
         self.last = nn.Conv2d(width, k, 1)
+        self.by_light = ByLight(k)
         nn.init.zeros_(self.last.weight)
         if self.last.bias is not None:
             nn.init.constant_(self.last.bias, 0.0)
@@ -65,6 +91,19 @@ class ChromaHead(nn.Module):
         y = self.look_fine(_added(y, self.enter_fine(fine)))
         logits: Logits = self.last(_added(y, self.enter_finest(finest)))
         return logits
+
+    def corrected(
+        self, cells: Float[Tensor, "n k h w"], grey: Float[Tensor, "n h w"], of_cells: Float[Tensor, "n h w"]
+    ) -> Float[Tensor, "n k h w"]:
+        """Logits of pixels: those of the cells they lie in, corrected by how much lighter or darker the pixels are.
+
+        Args:
+            cells: the cells' logits, at these pixels.
+            grey: of the pixels, 0 to 1.
+            of_cells: the mean grey of the cells they lie in.
+        """
+        corrected: Tensor = cells + self.by_light(grey) - self.by_light(of_cells)
+        return corrected
 
 
 class HeadTeam(nn.Module):
@@ -83,6 +122,13 @@ class HeadTeam(nn.Module):
     def forward(self, features: Features) -> Logits:
         """Log-probabilities, up to a number that is the same for all classes."""
         answers = [member(features).log_softmax(dim=1) for member in self.members]
+        return torch.stack(answers).mean(dim=0)
+
+    def corrected(
+        self, cells: Float[Tensor, "n k h w"], grey: Float[Tensor, "n h w"], of_cells: Float[Tensor, "n h w"]
+    ) -> Float[Tensor, "n k h w"]:
+        """Logits of pixels by those of their cells, as of a single head; the members' corrections are averaged."""
+        answers = [cast(ChromaHead, member).corrected(cells, grey, of_cells) for member in self.members]
         return torch.stack(answers).mean(dim=0)
 
 
@@ -131,7 +177,9 @@ class HypercolumnColours(nn.Module):
 
     def forward(self, grey: Grey) -> Logits:
         """Logits of grey pictures in the pictures' size; when not training, averaged over picture and mirror image."""
-        return enlarged(self.cells(grey), grey.shape[2:])
+        cells, size = self.cells(grey), grey.shape[2:]
+        of_cells = grey_of_cells(grey, cells.shape[2:])
+        return self.head.corrected(enlarged(cells, size), grey[:, 0], enlarged(of_cells, size)[:, 0])
 
     def cells(self, grey: Grey) -> Float[Tensor, "n k gh gw"]:
         """The same in the size of the finest map: for every fourth pixel of each row and column, about."""
@@ -177,10 +225,18 @@ class FeatureHead(nn.Module):
         super().__init__()
         self.head = head
 
-    def forward(self, features: Features) -> Logits:
-        """Logits of features."""
-        logits: Logits = self.head(features)
-        return logits
+    def forward(
+        self, features: Features, grey: Float[Tensor, "n gh gw"], of_cells: Float[Tensor, "n gh gw"]
+    ) -> Float[Tensor, "n k gh gw"]:
+        """Logits of a pixel in each cell, by the cells' features, the pixels' grey and the cells' mean grey."""
+        return self.head.corrected(self.head(features), grey, of_cells)
+
+
+def grey_of_cells(grey: Grey, cells: Size) -> Float[Tensor, "n 1 gh gw"]:
+    """The mean grey of each cell, in pictures of the size in which the trunk sees them."""
+    rows, columns = cells
+    seen = F.interpolate(grey, size=(rows * STRIDE, columns * STRIDE), mode="bilinear", align_corners=False)
+    return F.avg_pool2d(seen, STRIDE)
 
 
 def _looking(width: int) -> nn.Sequential:
