@@ -9,12 +9,19 @@ import torch
 from PIL import Image
 
 from conftest import scenery
+from pixelwise.classes.chroma import ChromaPalette
 from pixelwise.config import DataSettings
+from pixelwise.data.batches import Encoded
 from pixelwise.data.load import load_data
+from pixelwise.data.pictures import Pictures
 from pixelwise.errors import BadSetting
 from pixelwise.features import FeatureCache
+from pixelwise.models.colour_hypercolumn import KNOTS, ChromaHead, HeadTeam, HypercolumnColours, grey_of_cells
+from pixelwise.models.hypercolumn import CHANNELS
+from pixelwise.models.segmenter import enlarged
 from pixelwise.runs import Run
 from pixelwise.workflow.finished import load_trained
+from pixelwise.workflow.on_features import computed, on_features
 from pixelwise.workflow.plan import Plan
 from pixelwise.workflow.training import train_colour
 
@@ -86,3 +93,80 @@ def test_pictures_longer_than_square_are_cut_at_both_ends(tmp_path):
     plain, covered = (load_data(DataSettings.from_mapping({**given, "cover": cover})) for cover in (False, True))
     assert len(covered.train) == 2 * len(plain.train)
     assert covered.split("all").pixels[0, 0, 0, 0] == scenery(int(covered.split("all").names[0][0]), 40, 60)[0, 0, 0]
+
+
+def test_a_pixel_as_light_as_its_cell_is_answered_as_the_cell_and_others_by_slopes_and_by_lines_between_knots():
+    torch.manual_seed(0)
+    head, answers = ChromaHead(3, 4), (torch.randn(1, 3, 2, 2), torch.randn(1, 3, 2, 2))
+    torch.nn.init.normal_(head.by_light.knots)
+    grey = torch.tensor([[[0.0, 0.25], [1.0, 0.3]]])
+    torch.testing.assert_close(head.corrected(answers, grey, grey), answers[0])
+    at_knots, half_way = head.by_light(grey), head.by_light(torch.full((1, 1, 1), (4 + 0.5) / (KNOTS - 1)))
+    knots = head.by_light.knots
+    for (row, column), knot in {(0, 0): 0, (0, 1): (KNOTS - 1) // 4, (1, 0): KNOTS - 1}.items():
+        torch.testing.assert_close(at_knots[0, :, row, column], knots[:, knot])
+    torch.testing.assert_close(half_way.flatten(), (knots[:, 4] + knots[:, 5]) / 2)
+    dark = torch.zeros_like(grey)
+    corrected = head.corrected(answers, grey, dark)
+    by_slopes = torch.stack(
+        [answers[1][..., row, column] * grey[0, row, column] * 4 for row in (0, 1) for column in (0, 1)]
+    )
+    by_slopes = by_slopes.view(2, 2, 1, 3).permute(2, 3, 0, 1)
+    torch.testing.assert_close(corrected - answers[0], by_slopes + at_knots - knots[:, 0].view(1, -1, 1, 1))
+    other = ChromaHead(3, 4)  # whose knots are zero
+    both = HeadTeam([head, other]).corrected(answers, grey, dark)
+    torch.testing.assert_close(both, (corrected + answers[0] + by_slopes) / 2)
+
+
+def test_a_team_answers_with_the_means_of_its_members():
+    torch.manual_seed(0)
+    members = [ChromaHead(3, 4), ChromaHead(3, 4)]
+    for member in members:
+        torch.nn.init.normal_(member.last.weight)
+        torch.nn.init.normal_(member.slope.weight)
+    maps = tuple(
+        torch.randn(1, channels, side, side) for channels, side in zip(CHANNELS, (16, 8, 4, 4, 2), strict=True)
+    )
+    with torch.no_grad():
+        (one, slopes), (other, others) = (member.eval()(maps) for member in members)
+        together, mean_slopes = HeadTeam(members).eval()(maps)
+    torch.testing.assert_close(together, (one.log_softmax(dim=1) + other.log_softmax(dim=1)) / 2)
+    torch.testing.assert_close(mean_slopes, (slopes + others) / 2)
+    assert not torch.allclose(slopes, others)
+
+
+def test_the_grey_that_comes_with_a_drawn_pixel_is_that_pixels_and_the_cells_is_their_mean(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIXELWISE_CACHE", str(tmp_path))
+    shades = torch.arange(64 * 64).view(64, 64) % 251
+    rgb = shades.to(torch.uint8).expand(2, 3, 64, 64).contiguous()
+    palette = ChromaPalette(torch.tensor([[0.0, 0.0], [0.1, 0.0]], dtype=torch.float64))
+    ids = (shades % 2).to(torch.uint8).expand(2, 64, 64)  # an odd shade has class 1: so grey and class must go together
+    encoded = Encoded(Pictures(rgb, ["a", "b"]), ids.contiguous())
+    feed, measured = on_features(palette, encoded, encoded, (1.0, 1.5))
+    list(computed((feed, measured), True, lambda: False, tmp_path))
+    sides = set()
+    for (features, grey, of_cells), truth in feed.shuffled(1, seed=0, epoch=1, flips=True):
+        drawn = (grey * 255).round().long()
+        assert (drawn % 2 == truth).all()
+        assert grey.shape == of_cells.shape == truth.shape == features[0][:, 0].shape
+        sides.add(truth.shape[1])
+    assert sides <= {16, 24}
+    (_, _, of_cells), _ = next(measured.in_order())
+    means = shades.view(16, 4, 16, 4).float().mean(dim=(1, 3)) / 255
+    torch.testing.assert_close(of_cells[0], means)
+
+
+def test_pixels_within_a_cell_differ_by_their_light_alone():
+    torch.manual_seed(0)
+    model = HypercolumnColours(3, 4).eval()
+    grey = torch.rand(1, 1, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(model(grey), enlarged(model.cells(grey), (64, 96)))  # untrained, not at all
+        torch.nn.init.normal_(model.head.by_light.knots)
+        torch.nn.init.constant_(model.head.slope.bias, 0.5)
+        logits, cells = model(grey), enlarged(model.cells(grey), (64, 96))
+        of_cells = enlarged(grey_of_cells(grey, (16, 24)), (64, 96))[:, 0]
+        by_light = model.head.by_light
+        by_slope = 0.5 * (grey - of_cells.unsqueeze(1)) * 4
+        torch.testing.assert_close(logits, cells + by_slope + by_light(grey[:, 0]) - by_light(of_cells))
+        assert (logits - cells).abs().max() > 0.1

@@ -14,7 +14,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from .classes.labels import VOID
-from .classes.palette import AnyPalette
 from .data.batches import Encoded, Given
 from .data.pictures import Pictures
 from .errors import BadData
@@ -22,6 +21,7 @@ from .features import FeatureCache
 from .models.colour_hypercolumn import grey_of_cells
 from .models.head import Head
 from .models.segmenter import at_pixels, stacked
+from .shapes import Pixels
 
 SAMPLED = 80_000  # pixels of all pictures
 MOST_OF_ONE = 4_000  # pixels of one picture
@@ -97,12 +97,12 @@ class CellFeed:
 
     Args:
         views: caches that have, or compute, the features, each with the rows and columns of its finest map.
-        classes: says what the network sees.
+        grey: of the pictures, as the network sees them.
         encoded: pictures and their true classes.
     """
 
     views: tuple[tuple[FeatureCache, tuple[int, int]], ...]
-    classes: AnyPalette
+    grey: UInt8[Tensor, "n 1 h w"]
     encoded: Encoded
 
     def __len__(self) -> int:
@@ -133,16 +133,21 @@ class CellFeed:
 
     def _given(self, chosen: Tensor, mirror: Tensor, places: Float[Tensor, "2 _ _"], view: int = 0) -> Given:
         """Features, and grey and classes of the pixels at some places, 0 to 1, in each cell."""
-        pixels, ids, (cache, cells) = self.encoded.pictures.pixels[chosen], self.encoded.ids[chosen], self.views[view]
-        shown = self.classes.grey_shown(torch.where(mirror.view(-1, 1, 1, 1), pixels.flip(3), pixels)).contiguous()
-        grey = shown[:, :1] / 255
+        seen, ids, (cache, cells) = self.grey[chosen], self.encoded.ids[chosen], self.views[view]
+        seen = torch.where(mirror.view(-1, 1, 1, 1), seen.flip(3), seen)
+        grey = seen / 255
         ids = torch.where(mirror.view(-1, 1, 1), ids.flip(2), ids)
         rows, columns = (
             ((torch.arange(count).view(shape) + place) * (length / count)).long().clamp(max=length - 1)
             for count, shape, place, length in zip(cells, ((-1, 1), (1, -1)), places, ids.shape[1:], strict=True)
         )
         of_cells = grey_of_cells(grey, cells)[:, 0]
-        return (cache.read(shown), grey[:, 0, rows, columns], of_cells), ids[:, rows, columns]
+        return (cache.read(as_rgb(seen)), grey[:, 0, rows, columns], of_cells), ids[:, rows, columns]
+
+
+def as_rgb(grey: UInt8[Tensor, "n 1 h w"]) -> Pixels:
+    """Grey pictures as a network that expects colours is shown them."""
+    return grey.expand(-1, 3, -1, -1).contiguous()
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from torch import nn
+import torch
+from jaxtyping import UInt8
+from torch import Tensor, nn
 
 from ..classes.palette import AnyPalette
 from ..data.batches import Encoded
 from ..features import FeatureCache
-from ..feeds import CellFeed
+from ..feeds import CellFeed, as_rgb
 from ..models.colour_hypercolumn import FeatureHead, HypercolumnColours
 from .filling import FillRow, filled
 
@@ -26,8 +28,19 @@ def on_features(
     """Feeds of the trunk's features, to train on as enlarged by some zooms, and to measure on as they are used."""
     size, model = train.pictures.pixels.shape[2:], HypercolumnColours
     views = {zoom: (FeatureCache(model.trunk(zoom)), model.size_of_cells(size, zoom)) for zoom in {1.0, *zooms}}
-    seen = tuple(views[zoom] for zoom in sorted(set(zooms)))
-    return CellFeed(seen, palette, train), CellFeed((views[1.0],), palette, validation)
+    shown = tuple(views[zoom] for zoom in sorted(set(zooms)))
+    return CellFeed(shown, _grey(palette, train), train), CellFeed(
+        (views[1.0],), _grey(palette, validation), validation
+    )
+
+
+def _grey(palette: AnyPalette, encoded: Encoded) -> UInt8[Tensor, "n 1 h w"]:
+    """What the network sees of some pictures, without its being repeated for red, green and blue."""
+    pixels = encoded.pictures.pixels
+    grey = torch.empty_like(pixels[:, :1])
+    for start in range(0, len(pixels), AT_ONCE):
+        grey[start : start + AT_ONCE] = palette.grey_shown(pixels[start : start + AT_ONCE])[:, :1]
+    return grey
 
 
 def computed(
@@ -43,8 +56,8 @@ def computed(
     total, before = sum(len(feed) * len(feed.views) for feed, _ in wanted), 0
     for feed, mirrored in wanted:
         for start in range(0, len(feed), AT_ONCE):
-            pixels = feed.encoded.pictures.pixels[start : start + AT_ONCE]
-            shown = feed.classes.grey_shown(pixels.flip(3) if mirrored else pixels).contiguous()
+            grey = feed.grey[start : start + AT_ONCE]
+            shown = as_rgb(grey.flip(3) if mirrored else grey)
             for cache, _ in feed.views:
                 yield from filled(cache, [(before, shown)], total, stopping, folder)
-                before += len(pixels)
+                before += len(grey)
