@@ -17,7 +17,7 @@ from pixelwise.models.answer import logits_of
 from pixelwise.models.colour_hypercolumn import HypercolumnColours
 from pixelwise.models.lookup import GreyTable, Lookup
 from pixelwise.predict.photograph import Looked, chroma_of, look, painted, uncertainty_of
-from pixelwise.shapes import ClassIds, Pixels
+from pixelwise.shapes import ClassIds, Logits, Pixels
 from pixelwise.workflow.finished import Trained
 
 Responder = Callable[[Truth, ClassIds], Answer]  # to a picture, whose true classes it may hand on
@@ -96,7 +96,7 @@ def network(name: str, seed: int | None, trained: Trained) -> Row:
         shown = coloured(trained, looked, truth.pixels, dials)
         milliseconds = (time.perf_counter() - start) * 1000
         doubt = in_full_size(uncertainty_of(looked, palette, shares, dials).unsqueeze(0), truth.pixels)[0, 0]
-        return Answer(shown, in_full_size(looked.logits, truth.pixels), ids, doubt, milliseconds)
+        return Answer(shown, pixel_logits(trained, looked, truth.pixels), ids, doubt, milliseconds)
 
     return Row(name, seed, palette, entropy_of(shares), answer)
 
@@ -108,6 +108,13 @@ def looked_at(trained: Trained, pixels: Pixels) -> Looked:
         return look(model, palette, pixels[0])
     seen = palette.see(pixels)
     return Looked(logits_of(model, seen)[0], seen[0, 0], (pixels.shape[2], pixels.shape[3]))
+
+
+def pixel_logits(trained: Trained, looked: Looked, pixels: Pixels) -> Logits:
+    """What a network says of every pixel; of a pixel of a photograph it knows more than of its cell."""
+    if isinstance(trained.model, HypercolumnColours):
+        return logits_of(trained.model, chroma_palette(trained).see(pixels))
+    return looked.logits.unsqueeze(0)
 
 
 def coloured(trained: Trained, looked: Looked, pixels: Pixels, dials: Dials) -> Pixels:
