@@ -48,13 +48,13 @@ KINDS = {"all": "All", "bsds_": "Berkeley 500 (bsds_)", "n": "ImageNet classes (
 MEANINGS = """Cross-entropy in nats a pixel; "below class entropy": the entropy of the classes in the training
 pictures less that. Top-1, top-5 and balanced accuracy (mean recall of the classes that occur) are of the true class.
 Calibration error: expected calibration error of the likeliest class's confidence, 15 bins. These are over all pixels
-pooled; a photograph's pixels answer as their cells do, corrected by their own light. PSNR is the mean over
-pictures, "pooled" that of all pixels at once. CIEDE2000 is the mean over pictures of the mean over pixels; median and 95 % are quantiles of all
-pixels pooled, to 0.01. Colourfulness (Hasler and Süsstrunk, signed channels) is the mean over pictures; its gap to
-the truth once as the difference of means, once as the mean of differences. Lightness: the greatest change of OKLab's
-L of any pixel, in 1/255; for the grey picture it is what rounding to a grey byte costs near black. ms: of one picture
-from opened to painted, median. The grey picture, the true single tint (the picture's own mean chroma everywhere) and
-the palette ceiling (the nearest class of every pixel) have no probabilities."""
+pooled; a photograph's pixels answer as their cells do, corrected by their own light. PSNR is the mean over pictures,
+"pooled" that of all pixels at once. CIEDE2000 is the mean over pictures of the mean over pixels; median and 95 % are
+quantiles of all pixels pooled, to 0.01. Colourfulness (Hasler and Süsstrunk, signed channels) is the mean over
+pictures; its gap to the truth once as the difference of means, once as the mean of differences. Lightness: the
+greatest change of OKLab's L of any pixel, in 1/255; for the grey picture it is what rounding to a grey byte costs
+near black. ms: of one picture from opened to painted, median. The grey picture, the true single tint (the picture's
+own mean chroma everywhere) and the palette ceiling (the nearest class of every pixel) have no probabilities."""
 
 HOW = """The networks were trained on training pictures alone and kept at their best epoch on validation pictures.
 Photographs are split by content, 50 of the Berkeley 500 and 100 of ImageNet's classes for test. "Carried" is the
