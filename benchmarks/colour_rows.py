@@ -16,7 +16,7 @@ from pixelwise.errors import BadRun
 from pixelwise.models.answer import logits_of
 from pixelwise.models.colour_hypercolumn import HypercolumnColours
 from pixelwise.models.lookup import GreyTable, Lookup
-from pixelwise.predict.photograph import Looked, chroma_of, look, painted, uncertainty_of
+from pixelwise.predict.photograph import Looked, as_seen, chroma_of, look, painted, uncertainty_of
 from pixelwise.shapes import ClassIds, Logits, Pixels
 from pixelwise.workflow.finished import Trained
 
@@ -111,9 +111,10 @@ def looked_at(trained: Trained, pixels: Pixels) -> Looked:
 
 
 def pixel_logits(trained: Trained, looked: Looked, pixels: Pixels) -> Logits:
-    """What a network says of every pixel; of a pixel of a photograph it knows more than of its cell."""
+    """What a network says of every pixel; of a photograph's, as it was seen, it knows more than of their cells."""
     if isinstance(trained.model, HypercolumnColours):
-        return logits_of(trained.model, chroma_palette(trained).see(pixels))
+        seen = chroma_palette(trained).see(as_seen(pixels[0]).unsqueeze(0))
+        return in_full_size(logits_of(trained.model, seen)[0], pixels)
     return looked.logits.unsqueeze(0)
 
 
@@ -126,7 +127,7 @@ def coloured(trained: Trained, looked: Looked, pixels: Pixels, dials: Dials) -> 
 
 
 def in_full_size(cells: Float[Tensor, "c gh gw"], pixels: Pixels) -> Float[Tensor, "1 c h w"]:
-    """A map of cells enlarged bilinearly to a picture's size."""
+    """A map of another size brought bilinearly to a picture's."""
     if cells.shape[1:] == pixels.shape[2:]:
         return cells.unsqueeze(0)
     return F.interpolate(cells.unsqueeze(0), size=tuple(pixels.shape[2:]), mode="bilinear", align_corners=False)

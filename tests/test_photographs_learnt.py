@@ -101,18 +101,15 @@ def test_a_pixel_as_light_as_its_cell_is_answered_as_the_cell_and_others_by_slop
     torch.nn.init.normal_(head.by_light.knots)
     grey = torch.tensor([[[0.0, 0.25], [1.0, 0.3]]])
     torch.testing.assert_close(head.corrected(answers, grey, grey), answers[0])
-    at_knots, half_way = head.by_light(grey), head.by_light(torch.full((1, 1, 1), (4 + 0.5) / (KNOTS - 1)))
-    knots = head.by_light.knots
+    dark, knots = torch.zeros_like(grey), head.by_light.knots
+    at_knots = head.by_light(grey, dark)
+    half_way = head.by_light(torch.full((1, 1, 1), (4 + 0.5) / (KNOTS - 1)), dark[:, :1, :1])
     for (row, column), knot in {(0, 0): 0, (0, 1): (KNOTS - 1) // 4, (1, 0): KNOTS - 1}.items():
-        torch.testing.assert_close(at_knots[0, :, row, column], knots[:, knot])
-    torch.testing.assert_close(half_way.flatten(), (knots[:, 4] + knots[:, 5]) / 2)
-    dark = torch.zeros_like(grey)
+        torch.testing.assert_close(at_knots[0, :, row, column], knots[:, knot] - knots[:, 0])
+    torch.testing.assert_close(half_way.flatten(), (knots[:, 4] + knots[:, 5]) / 2 - knots[:, 0])
     corrected = head.corrected(answers, grey, dark)
-    by_slopes = torch.stack(
-        [answers[1][..., row, column] * grey[0, row, column] * 4 for row in (0, 1) for column in (0, 1)]
-    )
-    by_slopes = by_slopes.view(2, 2, 1, 3).permute(2, 3, 0, 1)
-    torch.testing.assert_close(corrected - answers[0], by_slopes + at_knots - knots[:, 0].view(1, -1, 1, 1))
+    by_slopes = answers[1] * grey.unsqueeze(1) * 4
+    torch.testing.assert_close(corrected - answers[0], by_slopes + at_knots)
     other = ChromaHead(3, 4)  # whose knots are zero
     both = HeadTeam([head, other]).corrected(answers, grey, dark)
     torch.testing.assert_close(both, (corrected + answers[0] + by_slopes) / 2)
@@ -166,7 +163,6 @@ def test_pixels_within_a_cell_differ_by_their_light_alone():
         torch.nn.init.constant_(model.head.slope.bias, 0.5)
         logits, cells = model(grey), enlarged(model.cells(grey), (64, 96))
         of_cells = enlarged(grey_of_cells(grey, (16, 24)), (64, 96))[:, 0]
-        by_light = model.head.by_light
         by_slope = 0.5 * (grey - of_cells.unsqueeze(1)) * 4
-        torch.testing.assert_close(logits, cells + by_slope + by_light(grey[:, 0]) - by_light(of_cells))
+        torch.testing.assert_close(logits, cells + by_slope + model.head.by_light(grey[:, 0], of_cells))
         assert (logits - cells).abs().max() > 0.1

@@ -67,7 +67,7 @@ MODELS = {
         data={"patch": 256, "scales": (256,), "cover": True},
         model={"num_filters": 128, "num_colours": 48, "space": "oklab"},
         train={
-            "epochs": 7,
+            "epochs": 5,
             "batch_size": 8,
             "learning_rate": 2e-3,
             "optimizer": "adamw",

@@ -40,7 +40,7 @@ CellAnswers = tuple[Float[Tensor, "n k gh gw"], Float[Tensor, "n k gh gw"]]
 
 
 class ByLight(nn.Module):
-    """What light alone adds to the logits: for each class a line from knot to knot, from black to white.
+    """What light alone says of chroma: for each class a line from knot to knot, from black to white.
 
     Args:
         k: classes.
@@ -50,14 +50,9 @@ class ByLight(nn.Module):
         super().__init__()
         self.knots = nn.Parameter(torch.zeros(k, KNOTS))
 
-    def forward(self, grey: Float[Tensor, "n h w"]) -> Float[Tensor, "n k h w"]:
-        """Logits of the grey, 0 to 1, of some pixels."""
-        place = grey.clamp(0, 1) * (KNOTS - 1)
-        below = place.long().clamp(max=KNOTS - 2)
-        table = self.knots.T.contiguous()
-        lower, upper = F.embedding(below, table), F.embedding(below + 1, table)
-        made: Tensor = lower + (place - below).unsqueeze(-1) * (upper - lower)
-        return made.permute(0, 3, 1, 2)
+    def forward(self, grey: Float[Tensor, "n h w"], of_cells: Float[Tensor, "n h w"]) -> Float[Tensor, "n k h w"]:
+        """What it adds to the logits of pixels of some grey, 0 to 1, rather than of the grey of their cells."""
+        return F.conv2d(_hats(grey) - _hats(of_cells), self.knots[:, :, None, None])
 
 
 class ChromaHead(nn.Module):
@@ -113,7 +108,7 @@ class ChromaHead(nn.Module):
         """
         logits, slopes = answers
         of_slopes = slopes * ((grey - of_cells) / STEP).unsqueeze(1)
-        corrected: Tensor = logits + of_slopes + self.by_light(grey) - self.by_light(of_cells)
+        corrected: Tensor = logits + of_slopes + self.by_light(grey, of_cells)
         return corrected
 
 
@@ -247,6 +242,12 @@ class FeatureHead(nn.Module):
         """Logits of a pixel in each cell, by the cells' features, the pixels' grey and the cells' mean grey."""
         maps = tuple(map_.contiguous(memory_format=torch.channels_last) for map_ in features)
         return self.head.corrected(self.head(maps), grey, of_cells)
+
+
+def _hats(grey: Float[Tensor, "n h w"]) -> Float[Tensor, "n j h w"]:
+    """How near each grey is to every knot: 1 on it, 0 from the next one on, so that lines run from knot to knot."""
+    place = grey.clamp(0, 1).unsqueeze(1) * (KNOTS - 1)
+    return (1 - (place - torch.arange(KNOTS, device=grey.device).view(-1, 1, 1)).abs()).clamp(min=0)
 
 
 def grey_of_cells(grey: Grey, cells: Size) -> Float[Tensor, "n 1 gh gw"]:
