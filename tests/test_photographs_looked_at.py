@@ -20,7 +20,8 @@ from pixelwise.errors import BadData, BadRun, BadSetting, BadWeights
 from pixelwise.hints import Hint, said
 from pixelwise.models import hypercolumn
 from pixelwise.models.build import build_model
-from pixelwise.models.colour_hypercolumn import HypercolumnColours
+from pixelwise.models.colour_hypercolumn import SECOND_LOOK, HypercolumnColours
+from pixelwise.models.segmenter import enlarged
 from pixelwise.predict.colour import colourize
 from pixelwise.predict.photograph import allowed, as_seen, chroma_of, look, painted, painted_deep, uncertainty_of
 from pixelwise.runs import Run
@@ -88,12 +89,12 @@ def test_a_photograph_of_the_right_size_is_seen_as_it_is():
 
 
 def test_a_painted_photograph_has_its_own_size_and_lightness(looked, chromas, photo):
-    chroma = chroma_of(looked, chromas, SHARES, Dials(vividness=0.2))
+    chroma = chroma_of(looked, chromas, SHARES, Dials(vividness=0.05))
     made = painted(photo, chroma, looked.guide)
     assert looked.size == (150, 225)
     assert made.shape == photo.shape
     assert (light_of(made[None]) - light_of(photo[None])).abs().max() <= 1 / 255 + 1e-6
-    assert oklab_of(made[None])[:, 1:].abs().mean() > 0.01  # and it is in colour
+    assert oklab_of(made[None])[:, 1:].abs().mean() > 0.005  # and it is in colour
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 300), (300, 3), (33, 31)])
@@ -244,17 +245,24 @@ def test_a_hint_lies_on_a_photograph_of_16_bits_too(chromas, looked, photo):
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (66, 74, 56, 64)
 
 
-def test_a_picture_and_its_mirror_image_are_answered_alike_except_in_training(model):
-    grey, model = torch.rand(1, 1, 64, 96), model.eval()
-    torch.testing.assert_close(model(grey.flip(3)).flip(3), model(grey), atol=1e-4, rtol=1e-4)
-    assert model(grey).shape == (1, K, 64, 96)
-    model.train()
-    try:
-        model.head.drop.eval()
-        with torch.no_grad():
-            assert (model(grey.flip(3)).flip(3) - model(grey)).abs().max() > 1e-2
-    finally:
-        model.eval()
+def test_a_picture_is_looked_at_in_its_size_and_its_mirror_image_at_three_quarters_except_in_training(model):
+    grey, seen = torch.rand(1, 1, 64, 96), []
+    trunk = HypercolumnColours.trunk(1.0), HypercolumnColours.trunk(SECOND_LOOK)
+    with torch.no_grad():
+        for network, picture in zip(trunk, (grey, grey.flip(3)), strict=True):
+            seen.append(model.head(network.features(picture.expand(-1, 3, -1, -1)))[0])
+        first, second = seen
+        assert (first.shape, second.shape) == ((1, K, 16, 24), (1, K, 16, 16))  # 48 x 72, to multiples of 32
+        torch.testing.assert_close(
+            model.cells(grey), (first + enlarged(second.flip(3), (16, 24))) / 2, atol=1e-4, rtol=1e-4
+        )
+        assert model(grey).shape == (1, K, 64, 96)
+        model.train()
+        model.head.eval()
+        try:
+            torch.testing.assert_close(model.cells(grey), first, atol=1e-4, rtol=1e-4)
+        finally:
+            model.eval()
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -14,6 +14,7 @@ Only the head is trained, and only the head is kept in a run. The trunk is offic
 refused.
 """
 
+import copy
 from collections.abc import Iterable
 from functools import cached_property
 from typing import cast
@@ -25,12 +26,13 @@ from torch import Tensor, nn
 
 from ..shapes import Grey, Logits
 from .folding import folded
-from .hypercolumn import CHANNELS, hypercolumn_segmenter, seen_size
+from .hypercolumn import CHANNELS, Hypercolumn, hypercolumn_segmenter, seen_size
 from .lookup import GreyTable
 from .segmenter import Features, Segmenter, Size, enlarged
 
 STRIDE = 4  # pixels between two answers
 KNOTS = 17  # of what light says anywhere, from black to white
+SECOND_LOOK = 0.75  # the size at which a picture's mirror image is looked at, when not training
 STEP = 0.25  # of the grey, for which a cell says how its logits change
 DROPPED = 0.2  # share of the coarse maps' channels that are left out at random while training
 
@@ -182,8 +184,17 @@ class HypercolumnColours(nn.Module):
     def _quick_trunk(self) -> Segmenter:  # read when it is first needed, and no part of the module's state
         return folded(self.trunk())
 
+    @cached_property
+    def _second_trunk(self) -> Segmenter:  # the same weights
+        smaller = cast(Hypercolumn, copy.copy(self._quick_trunk))
+        smaller.enlargement = SECOND_LOOK
+        return smaller
+
     def forward(self, grey: Grey) -> Logits:
-        """Logits of grey pictures in the pictures' size; when not training, averaged over picture and mirror image."""
+        """Logits of grey pictures in the pictures' size.
+
+        When not training, they are averaged over two looks: at the picture, and at its mirror image, a quarter smaller.
+        """
         (logits, slopes), size = self._answers(grey), grey.shape[2:]
         of_cells = enlarged(grey_of_cells(grey, logits.shape[2:]), size)[:, 0]
         return self.head.corrected((enlarged(logits, size), enlarged(slopes, size)), grey[:, 0], of_cells)
@@ -195,13 +206,15 @@ class HypercolumnColours(nn.Module):
         return self._answers(grey)[0]
 
     def _answers(self, grey: Grey) -> CellAnswers:
-        trunk = self._quick_trunk.to(grey.device)
         seen = grey.expand(-1, 3, -1, -1)
-        answers: CellAnswers = self.head(trunk.features(seen))
+        answers: CellAnswers = self.head(self._quick_trunk.to(grey.device).features(seen))
         if self.training:
             return answers
-        mirrored: CellAnswers = self.head(trunk.features(seen.flip(3)))
-        logits, slopes = ((one + other.flip(3)) / 2 for one, other in zip(answers, mirrored, strict=True))
+        mirrored: CellAnswers = self.head(self._second_trunk.to(grey.device).features(seen.flip(3)))
+        size = answers[0].shape[2:]
+        logits, slopes = (
+            (one + enlarged(other.flip(3), size)) / 2 for one, other in zip(answers, mirrored, strict=True)
+        )
         return logits, slopes
 
     @staticmethod
