@@ -17,6 +17,7 @@ refused.
 import copy
 from collections.abc import Iterable
 from functools import cached_property
+from threading import Lock
 from typing import cast
 
 import torch
@@ -35,7 +36,7 @@ KNOTS = 17  # of what light says anywhere, from black to white
 SECOND_LOOK = 0.75  # the size at which a picture's mirror image is looked at, when not training
 STEP = 0.25  # of the grey, for which a cell says how its logits change
 DROPPED = 0.2  # share of the coarse maps' channels that are left out at random while training
-
+_PREPARING = Lock()  # else two threads would read one trunk twice
 
 # Of every cell: its logits, and how these change for a pixel that is a quarter lighter than the cell.
 CellAnswers = tuple[Float[Tensor, "n k gh gw"], Float[Tensor, "n k gh gw"]]
@@ -178,7 +179,8 @@ class HypercolumnColours(nn.Module):
         Raises:
             BadWeights: its weights are missing, or are not exactly the official ones.
         """
-        _ = self._quick_trunk if self.engine is None else None
+        with _PREPARING:
+            _ = self._second_trunk if self.engine is None else None
 
     @cached_property
     def _quick_trunk(self) -> Segmenter:  # read when it is first needed, and no part of the module's state

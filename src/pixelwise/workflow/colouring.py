@@ -76,6 +76,10 @@ def colourize_files(
     """
     wishes = wishes or Wishes()
     _check(pairs, trained, wishes)
+    if isinstance(trained.model, HypercolumnColours):  # its trunk is read while the first picture is
+        ahead = ThreadPoolExecutor(1)
+        ahead.submit(trained.model.prepare)  # should that fail, it fails again where it is needed
+        ahead.shutdown(wait=False)
     if jobs <= 1 or len(pairs) <= 1:
         yield from (_tried(trained, wishes, *pair) for pair in pairs)
         return
