@@ -128,8 +128,8 @@ def _photograph_section(name: str, photographs: dict[str, list[RgbOfAnySize]]) -
     text = (
         "Whole photographs in their own size and with their own light. The colourizer that pixelwise carries looks "
         "through a network that has seen ImageNet, and learnt colours from 932 photographs; these three were not "
-        f"among them. Beside it {name}, the best of the four below by cross-entropy: four photographs and a minute "
-        "teach no cat's colour, only a hint of tone. The rocket chose its epoch; the other two it never saw."
+        f"among them. Beside it {name}, the best of the four above by cross-entropy: four photographs and a minute "
+        "teach tones and blotches, no cat's colour. The rocket chose its epoch; the other two it never saw."
     )
     shown = [
         photograph_shown(picture, f"{title}: {column}", column)
