@@ -37,7 +37,7 @@ def plan_of(split: Path, seed: int) -> Plan:
 def trained(split: Path, runs: Path, seed: int) -> Run:
     """A finished run, taken or trained; all seeds have the palette of seed 0."""
     run, plan = Run(runs / f"photographs-seed{seed}"), plan_of(split, seed)
-    if run.finished:
+    if run.finished and Plan.of_run(run).train == plan.train:
         return run
     palette = runs / "photographs-seed0" / "palette.json" if seed else None
     show_training(train_colour(plan, run.folder, palette_file=palette, resume=True), f"seed {seed}", plan.train.epochs)

@@ -44,6 +44,7 @@ def model() -> HypercolumnColours:
     torch.manual_seed(0)
     made = HypercolumnColours(K, 8)
     torch.nn.init.normal_(made.head.last.weight, std=0.5)
+    made.head.last.bias.data[1] = 4.0  # and a leaning, so that what it paints is no mean of all colours
     return made.eval()
 
 
@@ -89,12 +90,12 @@ def test_a_photograph_of_the_right_size_is_seen_as_it_is():
 
 
 def test_a_painted_photograph_has_its_own_size_and_lightness(looked, chromas, photo):
-    chroma = chroma_of(looked, chromas, SHARES, Dials(vividness=0.05))
+    chroma = chroma_of(looked, chromas, SHARES, Dials(vividness=0.2))
     made = painted(photo, chroma, looked.guide)
     assert looked.size == (150, 225)
     assert made.shape == photo.shape
     assert (light_of(made[None]) - light_of(photo[None])).abs().max() <= 1 / 255 + 1e-6
-    assert oklab_of(made[None])[:, 1:].abs().mean() > 0.005  # and it is in colour
+    assert oklab_of(made[None])[:, 1:].abs().mean() > 0.01  # and it is in colour
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 300), (300, 3), (33, 31)])

@@ -187,9 +187,7 @@ class TrainSettings(Settings):
     flips: bool = False  # mirror each picture left to right with probability 1/2
     zooms: tuple[float, ...] = (1.0,)  # enlargements of photographs, of which each batch is shown one
     precision: Literal["float32", "bfloat16"] = "float32"  # of the convolutions; weights stay in float32
-    averaging: float = (
-        0.0  # weights are averaged over about the last 1 / averaging of all steps; 0: the last ones count
-    )
+    averaging: float = 0.0  # the last 1 / averaging of all steps, about, have their weights averaged; 0: none
     keep: Literal["best", "last"] = "best"  # the epoch of lowest validation loss, if anything is kept for validation
     patience: int = 0  # epochs without a lower validation loss after which training ends; 0: it never does
     seed: int = 0  # of the weights, the order of the pictures and the flips

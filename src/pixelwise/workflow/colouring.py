@@ -76,10 +76,6 @@ def colourize_files(
     """
     wishes = wishes or Wishes()
     _check(pairs, trained, wishes)
-    if isinstance(trained.model, HypercolumnColours):  # its trunk is read while the first picture is
-        ahead = ThreadPoolExecutor(1)
-        ahead.submit(trained.model.prepare)  # should that fail, it fails again where it is needed
-        ahead.shutdown(wait=False)
     if jobs <= 1 or len(pairs) <= 1:
         yield from (_tried(trained, wishes, *pair) for pair in pairs)
         return
@@ -141,10 +137,19 @@ def _tried(trained: Trained, wishes: Wishes, picture: Path, target: Path) -> Col
             wanted = (there, map_beside(there)) if wishes.uncertainty else (there,)
             if not wishes.again and all(_done(picture, path, notes) for path in wanted):
                 return Coloured(picture, there, time.perf_counter() - start, skipped=True)
-        written = _coloured(trained, wishes, open_picture(picture), target, hints, notes)
+        written = _coloured(trained, wishes, _opened(trained, picture), target, hints, notes)
     except PixelwiseError as error:
         return Coloured(picture, None, time.perf_counter() - start, str(error))
     return Coloured(picture, written, time.perf_counter() - start)
+
+
+def _opened(trained: Trained, picture: Path) -> Picture:
+    """The picture; the trunk, if it is not there yet, is read beside it."""
+    if not isinstance(trained.model, HypercolumnColours):
+        return open_picture(picture)
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(trained.model.prepare)  # should that fail, it fails again, and is told, where it is needed
+        return open_picture(picture)
 
 
 def _done(picture: Path, target: Path, notes: dict[str, str]) -> bool:

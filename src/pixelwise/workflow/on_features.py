@@ -28,10 +28,8 @@ def on_features(
     """Feeds of the trunk's features, to train on as enlarged by some zooms, and to measure on as they are used."""
     size, model = train.pictures.pixels.shape[2:], HypercolumnColours
     views = {zoom: (FeatureCache(model.trunk(zoom)), model.size_of_cells(size, zoom)) for zoom in {1.0, *zooms}}
-    shown = tuple(views[zoom] for zoom in sorted(set(zooms)))
-    return CellFeed(shown, _grey(palette, train), train), CellFeed(
-        (views[1.0],), _grey(palette, validation), validation
-    )
+    learnt = CellFeed(tuple(views[zoom] for zoom in sorted(set(zooms))), _grey(palette, train), train)
+    return learnt, CellFeed((views[1.0],), _grey(palette, validation), validation)
 
 
 def _grey(palette: AnyPalette, encoded: Encoded) -> UInt8[Tensor, "n 1 h w"]:
