@@ -1,9 +1,11 @@
 """Fine-tuning end to end: a run that segments, its proof, few labels, strokes, and what users may do wrong."""
 
+import copy
 import json
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -18,6 +20,7 @@ from pixelwise.freeze import fingerprints
 from pixelwise.models.pretrained import PRETRAINED, pretrained_segmenter
 from pixelwise.strokes import Stroke, Strokes, fit_head, load_strokes, look, painted, painted_pixels, scaled
 from pixelwise.train import EpochRow
+from pixelwise.workflow import segmenting
 from pixelwise.workflow.filling import FillRow, NoteRow
 from pixelwise.workflow.finished import load_trained
 from pixelwise.workflow.segment_plan import SegmentPlan
@@ -113,6 +116,22 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(labelled, tmp_path, s
     trained(plan, tmp_path / "parts", resume=True)
     whole, parts = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts"))
     assert whole == parts
+
+
+def test_a_run_that_keeps_the_last_epoch_ends_with_the_averaged_weights(labelled, tmp_path, monkeypatch):
+    end, seen = segmenting._end, []
+
+    def noted(run, training, model):
+        seen.extend([training, copy.deepcopy(training.model)])
+        end(run, training, model)
+
+    monkeypatch.setattr(segmenting, "_end", noted)
+    rule = {"optimizer": "adamw", "epochs": 2, "batch_size": 4, "averaging": 2.0, "keep": "last"}
+    trained(plan_of(labelled, training=rule), tmp_path / "run")
+    training, latest = seen
+    kept = safetensors.torch.load_file(tmp_path / "run" / "model.safetensors")["last.weight"]
+    assert torch.equal(kept, training.result.finished().weight)
+    assert not torch.equal(kept, latest.finished().weight)
 
 
 def test_cached_or_not_a_last_layer_learns_the_same(labelled, tmp_path):
